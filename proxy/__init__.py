@@ -1,0 +1,1 @@
+"""Excise: a reverse proxy in front of a model API that makes model extraction expensive."""

@@ -1,0 +1,1 @@
+"""The `excise` command: one file a sub-command."""

@@ -1,0 +1,1 @@
+"""Shared counters: the operations in `protocol.py`, and the stores that carry them out."""

@@ -1,0 +1,309 @@
+"""
+The counter operations that rules may ask for, what a store answers, and the `Store` protocol itself.
+
+Pure: operations and readings are frozen values. A store carries out a whole batch in one trip and
+answers in the batch's order. All times are Unix seconds, all durations seconds.
+
+A counter lives at `x1:{subject}:key`. `subject` is the hash tag, so all counters of one subject stand
+in one Redis Cluster slot and are carried out in one script call. `key` is `rule:hash`, the hash over
+what changes counting, so that changing a limit or an action keeps the counts.
+
+Every operation is judged at the store's own time unless `now` is passed, clamped to the latest time that
+the counter has seen: a fail-over to a replica whose clock is behind never rewinds a counter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+BUCKETS = 60
+"""Time buckets in a `Count` window. A sliding total is wrong by at most one bucket: it may still hold
+events up to window/BUCKETS older than the window, never fewer than the window's own."""
+
+DISTINCT_MAX = 128
+"""`Distinct` is exact up to here and says `at least DISTINCT_MAX` above."""
+
+SEEN_MAX = 16
+"""How many earlier sightings a `Seen` entry remembers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """Add `weight` events to a sliding window; reads the total in the window, this one included."""
+
+    subject: str
+    key: str
+    window: float
+    weight: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Uncount:
+    """Take back what a `Count` added at `at` (its reading's `now`). Never goes below zero."""
+
+    subject: str
+    key: str
+    window: float
+    weight: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Distinct:
+    """Note a 64-bit keyed hash; reads how many different ones the window holds, this one included."""
+
+    subject: str
+    key: str
+    window: float
+    item: int
+
+
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """Take back a `Distinct` sighting made at `at`: restore the earlier sighting, or remove the item.
+
+    Does nothing where the item has been seen again since.
+    """
+
+    subject: str
+    key: str
+    window: float
+    item: int
+    at: float
+    previous: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Take:
+    """GCRA: `amount` per `period` seconds, at most `burst` at one instant (ITU-T I.371).
+
+    Admits at once where it conforms; where it would conform within `max_wait` it is admitted too and
+    `wait_s` says how long to hold it; otherwise it spends nothing and `retry_after_s` is exact.
+    A `weight` above `burst` can never conform and is refused with `retry_after_s` None.
+    """
+
+    subject: str
+    key: str
+    amount: int
+    period: float
+    burst: int
+    weight: int = 1
+    max_wait: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Refund:
+    """Give a `Take` (or part of one) back: the arrival time becomes max(now, tat − weight × interval)."""
+
+    subject: str
+    key: str
+    amount: int
+    period: float
+    weight: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Reserve:
+    """A `Take` of an estimate that `Settle` later corrects. Admitted under one `id` for `ttl` seconds.
+
+    An id that is already reserved spends nothing more and answers admitted.
+    """
+
+    subject: str
+    key: str
+    amount: int
+    period: float
+    burst: int
+    estimate: int
+    id: str
+    ttl: float
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """Replace a reservation by what was really used. Unknown, expired or settled ids: nothing happens.
+
+    Less than the estimate is refunded down to `now`; more is charged past the limit and paid by later
+    requests.
+    """
+
+    subject: str
+    key: str
+    amount: int
+    period: float
+    id: str
+    actual: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Hold one of `slots` for `ttl` seconds under `id`; asking again with the same id renews it."""
+
+    subject: str
+    key: str
+    slots: int
+    id: str
+    ttl: float
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Give a leased slot back at once. An unknown id does nothing."""
+
+    subject: str
+    key: str
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Note that `who` showed `item`; reads who (others included, at most SEEN_MAX) did before.
+
+    `item` is part of the counter's identity: each item is its own small entry with a TTL.
+    """
+
+    subject: str
+    key: str
+    item: int
+    who: str
+    ttl: float
+
+
+@dataclass(frozen=True, slots=True)
+class Raise:
+    """Set rule `rule`'s level in the subject's score map; firing again refreshes, never stacks."""
+
+    subject: str
+    key: str
+    rule: str
+    level: float
+    half_life: float
+
+
+@dataclass(frozen=True, slots=True)
+class ReadScore:
+    """Read the subject's score map, each level decayed by its half-life. Writes nothing."""
+
+    subject: str
+    key: str
+    half_life: float
+
+
+Op = (
+    Count
+    | Uncount
+    | Distinct
+    | Forget
+    | Take
+    | Refund
+    | Reserve
+    | Settle
+    | Lease
+    | Release
+    | Seen
+    | Raise
+    | ReadScore
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """Reading of `Count`."""
+
+    total: int
+    now: float
+
+
+@dataclass(frozen=True, slots=True)
+class Different:
+    """Reading of `Distinct`: capped at DISTINCT_MAX; `previous` is when this item was last seen."""
+
+    distinct: int
+    now: float
+    previous: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Reading of `Take` and `Reserve`."""
+
+    admitted: bool
+    wait_s: float
+    """Hold the request so long before it conforms; 0 where it conforms now or is refused."""
+    retry_after_s: float | None
+    """Exact seconds after which the same request would be admitted; 0 where it was; None never."""
+    remaining: int
+    """Weight that could still be taken at this instant without waiting."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Reading of `Lease`."""
+
+    granted: bool
+    held: int
+    """Slots held now, this one included where granted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """Reading of `Seen`: who showed the item before, oldest first; empty for a first sighting."""
+
+    who: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Reading of `ReadScore` and `Raise`: rule → decayed level, levels below 0.01 left out."""
+
+    levels: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """Reading of the operations that give something back."""
+
+
+Reading = Total | Different | Taken | Held | Sighting | Scores | Done
+
+
+class Store(Protocol):
+    """Carries out batches of operations. One implementation in memory, one over Redis."""
+
+    async def apply(self, ops: Sequence[Op], now: float | None = None) -> Sequence[Reading]:
+        """Carry out `ops` in order, in one trip; readings come in the same order.
+
+        Raises StoreTimeoutError (nothing is known of what was done), StoreFullError, or another
+        StoreError. Cancelling the caller never cancels what other callers share with it.
+        """
+        ...
+
+    async def ready(self) -> None:
+        """Answer a trivial request, or raise StoreError."""
+        ...
+
+    async def close(self) -> None:
+        """Release connections. Nothing may be applied afterwards."""
+        ...
+
+
+def undo(op: Op, reading: Reading) -> Op | None:
+    """The operation that takes `op` back for a request that was refused after all; None for nothing.
+
+    `Seen` and scores stay: they say what was tried, not what was granted.
+    """
+    match op, reading:
+        case Count(), Total():
+            return Uncount(op.subject, op.key, op.window, op.weight, reading.now)
+        case Distinct(), Different():
+            return Forget(op.subject, op.key, op.window, op.item, reading.now, reading.previous)
+        case Take(), Taken(admitted=True):
+            return Refund(op.subject, op.key, op.amount, op.period, op.weight)
+        case Reserve(), Taken(admitted=True):
+            return Settle(op.subject, op.key, op.amount, op.period, op.id, 0)
+        case Lease(), Held(granted=True):
+            return Release(op.subject, op.key, op.id)
+        case _:
+            return None

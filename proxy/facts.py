@@ -1,0 +1,121 @@
+"""
+What is known of one request, as frozen values.
+
+`Client` says who asks, `Ask` what is asked of the model, `Facts` joins the two with what was derived.
+Rules see nothing else. Everything here is made once a request and never changed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+AccountSource = Literal["key", "file", "gateway"]
+RouteClass = Literal["inspected", "metered", "passed", "refused", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Who sent the request, as far as headers and the peer's address tell. No secret is kept."""
+
+    address: str
+    """Canonical text of the IP address, after trusted hops."""
+    subnet: str
+    """The network that `address` stands in, `203.0.113.0/24` or an IPv6 /56 (configurable)."""
+    key_id: str | None = None
+    """80-bit keyed id of the API key, `key_…` in base32; None where the request carries none."""
+    account: str | None = None
+    """The owner: from the accounts file, a trusted gateway's header, or the key id itself."""
+    account_source: AccountSource | None = None
+    tier: str | None = None
+    profile: str | None = None
+    """What the account has declared itself to be: eval, rag, agent, multi_tenant, gateway, batch."""
+    provisional: bool = False
+    """True while the upstream has not yet accepted this key once: then no state is kept per key, and
+    `api_key` and `account` subjects stand for the caller's address instead."""
+    user_agent: str | None = None
+    """At most 256 bytes, printable ASCII."""
+    fingerprint: str | None = None
+    asn: int | None = None
+    network_kind: str | None = None
+    country: str | None = None
+    notes: tuple[str, ...] = ()
+    """Oddities an operator should see in the event, e.g. `forwarded_header_malformed`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One message of the conversation: its role and its text, parts joined by new lines."""
+
+    role: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reasoning:
+    """What the caller asks of the model's reasoning: an effort word, a token budget, or both."""
+
+    effort: str | None = None
+    budget_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What a body asks of the model, the same for every API dialect."""
+
+    model: str | None
+    turns: tuple[Turn, ...] = ()
+    """In wire order, system and developer messages included."""
+    system: str = ""
+    stream: bool = False
+    max_output_tokens: int | None = None
+    choices: int = 1
+    temperature: float | None = None
+    top_p: float | None = None
+    logprobs: bool = False
+    top_logprobs: int | None = None
+    logit_bias: tuple[tuple[str, float], ...] = ()
+    reasoning: Reasoning | None = None
+    tools: tuple[str, ...] = ()
+    """Names of the declared tools."""
+    end_user: str | None = None
+    """As the caller sent it. `Facts.end_user` holds the keyed id that may be stored or logged."""
+    asks_usage: bool = True
+    """False where a stream would end without its usage unless the proxy asks for it."""
+    parameters: tuple[str, ...] = ()
+    """Top-level keys of the body in wire order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Which API surface a method and path belong to."""
+
+    kind: RouteClass
+    dialect: str
+    """Name of the dialect whose error format a refusal takes."""
+    operation: str
+    """OpenTelemetry `gen_ai.operation.name`: chat, embeddings, …; empty for metadata routes."""
+    template: str
+    """The path with its variable parts named, safe as a metric label."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """All that rules may look at. `ask` is None while only the identity is known (stage `admit`)."""
+
+    client: Client
+    route: Route
+    ask: Ask | None = None
+    end_user: str | None = None
+    """Keyed hash of the end user, always read within its account."""
+    request_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens that an upstream reported (or None where it did not)."""
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    cached_tokens: int | None = None
