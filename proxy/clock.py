@@ -1,4 +1,4 @@
-"""Time as an argument: the one place that reads a clock, so that replay and tests may bring their own."""
+"""Time as an argument: the one place that reads a clock; replay and tests bring their own."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """
-What a policy made of a request: findings, the one decision, and the refusal that a caller sees.
+What a policy made of a request: the findings, and the one decision out of them.
 
-Frozen values without behaviour beyond their order; `policy/decide.py` makes them, `edge/` acts on them.
+Frozen values; `policy/decide.py` makes them, `edge/` acts on them.
 """
 
 from __future__ import annotations

@@ -16,11 +16,11 @@ class Refusal:
     status: int
     """HTTP status: 400 401 403 404 405 408 413 415 429 431 500 502 503 504."""
     reason: str
-    """Stable lower_snake_case word, logged and given as the error code where the dialect has one."""
+    """Stable lower_snake_case word, logged and given as the dialect's error code."""
     message: str
     """One sentence for a human, in English, without internals."""
     retry_after_s: float | None = None
-    """Exact wait; written rounded up as Retry-After, and exactly as retry-after-ms."""
+    """Exact wait; written rounded up as Retry-After and retry-after-ms."""
     should_retry: bool | None = None
     """Written as `x-should-retry`, which the SDKs heed; None writes nothing."""
     close: bool = False
@@ -28,7 +28,7 @@ class Refusal:
 
 
 class StoreError(Exception):
-    """The counter store did not answer as it should; what was sent may or may not have been done."""
+    """The counter store did not answer; what was sent may or may not have been done."""
 
 
 class StoreTimeoutError(StoreError):
@@ -40,4 +40,4 @@ class StoreFullError(StoreError):
 
 
 class ConfigurationError(Exception):
-    """A setting, key file or accounts file that Excise cannot start with; the text is for operators."""
+    """A setting, key file or accounts file that Excise cannot start with, told to operators."""

@@ -1,7 +1,7 @@
 """
 What is known of one request, as frozen values.
 
-`Client` says who asks, `Ask` what is asked of the model, `Facts` joins the two with what was derived.
+`Client` says who asks, `Ask` what is asked of the model, `Facts` joins the two and what is derived.
 Rules see nothing else. Everything here is made once a request and never changed.
 """
 
@@ -29,10 +29,10 @@ class Client:
     account_source: AccountSource | None = None
     tier: str | None = None
     profile: str | None = None
-    """What the account has declared itself to be: eval, rag, agent, multi_tenant, gateway, batch."""
+    """What the account declared itself to be: eval, rag, agent, multi_tenant, gateway or batch."""
     provisional: bool = False
-    """True while the upstream has not yet accepted this key once: then no state is kept per key, and
-    `api_key` and `account` subjects stand for the caller's address instead."""
+    """True while the upstream has not yet accepted this key once: then no state is kept per key,
+    and `api_key` and `account` subjects stand for the caller's address instead."""
     user_agent: str | None = None
     """At most 256 bytes, printable ASCII."""
     fingerprint: str | None = None
@@ -101,7 +101,7 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """All that rules may look at. `ask` is None while only the identity is known (stage `admit`)."""
+    """All that rules may look at. `ask` is None while only the identity is known."""
 
     client: Client
     route: Route

@@ -1,4 +1,4 @@
-"""The head of one HTTP request as it came over the wire: bytes stay bytes until somebody judges them."""
+"""The head of one HTTP request as it came over the wire: raw bytes, not yet judged."""
 
 from __future__ import annotations
 

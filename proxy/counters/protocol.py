@@ -1,15 +1,15 @@
 """
-The counter operations that rules may ask for, what a store answers, and the `Store` protocol itself.
+The counter operations that rules may ask for, what a store answers, and the `Store` protocol.
 
 Pure: operations and readings are frozen values. A store carries out a whole batch in one trip and
 answers in the batch's order. All times are Unix seconds, all durations seconds.
 
-A counter lives at `x1:{subject}:key`. `subject` is the hash tag, so all counters of one subject stand
-in one Redis Cluster slot and are carried out in one script call. `key` is `rule:hash`, the hash over
-what changes counting, so that changing a limit or an action keeps the counts.
+A counter lives at `x1:{subject}:key`. `subject` is the hash tag, so all counters of one subject
+stand in one Redis Cluster slot and are carried out in one script call. `key` is `rule:hash`, the
+hash over what changes counting, so that changing a limit or an action keeps the counts.
 
-Every operation is judged at the store's own time unless `now` is passed, clamped to the latest time that
-the counter has seen: a fail-over to a replica whose clock is behind never rewinds a counter.
+Every operation is judged at the store's own time unless `now` is passed, clamped to the latest
+time that the counter has seen: a fail-over to a replica whose clock is behind never rewinds it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 BUCKETS = 60
-"""Time buckets in a `Count` window. A sliding total is wrong by at most one bucket: it may still hold
+"""Time buckets in a `Count` window. A sliding total is wrong by at most one bucket: it may hold
 events up to window/BUCKETS older than the window, never fewer than the window's own."""
 
 DISTINCT_MAX = 128
@@ -31,7 +31,7 @@ SEEN_MAX = 16
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """Add `weight` events to a sliding window; reads the total in the window, this one included."""
+    """Add `weight` events to a sliding window; reads its total, this one included."""
 
     subject: str
     key: str
@@ -52,7 +52,7 @@ class Uncount:
 
 @dataclass(frozen=True, slots=True)
 class Distinct:
-    """Note a 64-bit keyed hash; reads how many different ones the window holds, this one included."""
+    """Note a 64-bit keyed hash; reads how many different ones the window holds, it included."""
 
     subject: str
     key: str
@@ -62,7 +62,7 @@ class Distinct:
 
 @dataclass(frozen=True, slots=True)
 class Forget:
-    """Take back a `Distinct` sighting made at `at`: restore the earlier sighting, or remove the item.
+    """Take back a `Distinct` sighting made at `at`: restore the earlier one, or remove the item.
 
     Does nothing where the item has been seen again since.
     """
@@ -79,8 +79,8 @@ class Forget:
 class Take:
     """GCRA: `amount` per `period` seconds, at most `burst` at one instant (ITU-T I.371).
 
-    Admits at once where it conforms; where it would conform within `max_wait` it is admitted too and
-    `wait_s` says how long to hold it; otherwise it spends nothing and `retry_after_s` is exact.
+    Admits at once where it conforms; where it would conform within `max_wait` it is admitted too,
+    and `wait_s` says how long to hold it; otherwise it spends nothing and `retry_after_s` is exact.
     A `weight` above `burst` can never conform and is refused with `retry_after_s` None.
     """
 
@@ -95,7 +95,10 @@ class Take:
 
 @dataclass(frozen=True, slots=True)
 class Refund:
-    """Give a `Take` (or part of one) back: the arrival time becomes max(now, tat − weight × interval)."""
+    """Give a `Take` (or part of one) back.
+
+    The arrival time becomes max(now, tat - weight * period / amount).
+    """
 
     subject: str
     key: str
@@ -106,7 +109,7 @@ class Refund:
 
 @dataclass(frozen=True, slots=True)
 class Reserve:
-    """A `Take` of an estimate that `Settle` later corrects. Admitted under one `id` for `ttl` seconds.
+    """A `Take` of an estimate that `Settle` later corrects, kept under one `id` for `ttl` seconds.
 
     An id that is already reserved spends nothing more and answers admitted.
     """
@@ -123,10 +126,10 @@ class Reserve:
 
 @dataclass(frozen=True, slots=True)
 class Settle:
-    """Replace a reservation by what was really used. Unknown, expired or settled ids: nothing happens.
+    """Replace a reservation by what was really used. Unknown, expired or settled ids do nothing.
 
-    Less than the estimate is refunded down to `now`; more is charged past the limit and paid by later
-    requests.
+    Less than the estimate is refunded down to `now`; more is charged past the limit and paid by
+    later requests.
     """
 
     subject: str
@@ -290,7 +293,7 @@ class Store(Protocol):
 
 
 def undo(op: Op, reading: Reading) -> Op | None:
-    """The operation that takes `op` back for a request that was refused after all; None for nothing.
+    """The operation that takes `op` back for a request that was refused after all, if any.
 
     `Seen` and scores stay: they say what was tried, not what was granted.
     """
