@@ -1,0 +1,1 @@
+"""HTTP in and out: the only folder that touches sockets on a request's behalf."""
