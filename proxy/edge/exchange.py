@@ -23,7 +23,6 @@ from proxy.edge.wire import ClientWire
 from proxy.errors import Refusal
 from proxy.head import Head, RawHeaders
 
-
 ObserverFor = Callable[[UpstreamReply], ReplyObserver | None]
 """Chooses who looks at a reply, once its status and headers are known."""
 
