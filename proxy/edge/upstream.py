@@ -168,6 +168,7 @@ class AiohttpUpstream:
         self._session._retry_connection = False  # noqa: SLF001
 
     async def send(self, request: UpstreamRequest) -> UpstreamReply:
+        """Send a request and wait for the head of its reply. Raises UpstreamError."""
         target = f"{self._origin}{self._prefix}{request.path}"
         if request.query:
             target = f"{target}?{request.query}"
@@ -184,6 +185,7 @@ class AiohttpUpstream:
         return _Reply(response)
 
     async def close(self) -> None:
+        """Close pooled connections."""
         await self._session.close()
 
 
