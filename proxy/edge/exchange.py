@@ -17,11 +17,17 @@ from proxy.edge.body import BodyMemory, ReceivedBody
 from proxy.edge.headers import for_upstream
 from proxy.edge.lanes import DelayLanes
 from proxy.edge.relay import UPSTREAM_REFUSALS, RelayEnd, ReplyObserver, Timeouts, relay
-from proxy.edge.upstream import Upstream, UpstreamError, UpstreamReply, UpstreamRequest
+from proxy.edge.upstream import (
+    FailureKind,
+    Upstream,
+    UpstreamError,
+    UpstreamReply,
+    UpstreamRequest,
+)
 from proxy.edge.watch import Watch
 from proxy.edge.wire import ClientWire
 from proxy.errors import Refusal
-from proxy.head import Head, RawHeaders
+from proxy.head import Head
 
 ObserverFor = Callable[[UpstreamReply], ReplyObserver | None]
 """Chooses who looks at a reply, once its status and headers are known."""
@@ -40,17 +46,17 @@ class Edge:
     receive_timeout: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Forward:
-    """A judged request, ready to be sent on."""
+    """How a judged request is to be sent on."""
 
-    path: str
     query: str
-    headers: RawHeaders
-    drop: frozenset[bytes]
-    """Lower-case names of further headers that do not go on."""
-    add: tuple[tuple[str, str], ...]
+    """Raw, less credentials where the upstream's own is set."""
     body: bytes | None
+    drop: tuple[str, ...] = ()
+    """Further headers that do not go on."""
+    add: tuple[tuple[str, str], ...] = ()
+    """Headers set in their place."""
 
 
 class HttpExchange:
@@ -115,51 +121,47 @@ class HttpExchange:
         self.wire.answer(status, "", headers, body)
 
     async def forward(
-        self,
-        forward: Forward,
-        own_headers: list[tuple[bytes, bytes]],
-        observer_for: ObserverFor,
+        self, forward: Forward, own_headers: list[tuple[bytes, bytes]], observer_for: ObserverFor
     ) -> RelayEnd | Refusal:
         """Send the request on and relay the reply; a `Refusal` where nothing has been written."""
-        reply = await self._send(forward)
-        if isinstance(reply, Refusal):
-            return reply
-        self.reply = reply
-        try:
-            return await relay(
-                reply,
-                self.wire,
-                observer_for(reply),
-                own_headers,
-                self._edge.watch,
-                self._edge.timeouts.idle,
-            )
-        finally:
-            reply.close()
-
-    async def _send(self, forward: Forward) -> UpstreamReply | Refusal:
-        headers = for_upstream(forward.headers, forward.drop)
-        headers += forward.add
-        request = UpstreamRequest(
-            self.head.method, forward.path, forward.query, headers, forward.body
-        )
-        watch = self._edge.watch
+        edge = self._edge
         task = asyncio.current_task()
         assert task is not None
-        started = watch.time()
-        silence = watch.wait(self._edge.timeouts.first_byte, task.cancel)
+        silence = edge.watch.wait(edge.timeouts.first_byte, task.cancel)
+        reply: UpstreamReply | None = None
         try:
-            reply = await self._edge.upstream.send(request)
+            reply = await edge.upstream.send(self._outgoing(forward))
+            self.reply = reply
+            self.first_byte_s = silence.since()
+            silence.limit = edge.timeouts.idle
+            return await relay(reply, self.wire, observer_for(reply), own_headers, silence)
         except UpstreamError as error:
-            return UPSTREAM_REFUSALS[error.kind]
+            return self._failed(error.kind)
         except asyncio.CancelledError:
-            if silence.expired and task.uncancel() == 0:
-                return UPSTREAM_REFUSALS["timeout"]
-            raise
+            if not silence.expired or task.uncancel() > 0:
+                raise
+            return self._failed("timeout")
         finally:
             silence.stop()
-        self.first_byte_s = watch.time() - started
-        return reply
+            if reply is not None:
+                reply.close()
+
+    def _outgoing(self, forward: Forward) -> UpstreamRequest:
+        request = self._request
+        headers = for_upstream(request.headers, request.raw_headers, forward.drop)
+        for name, value in forward.add:
+            headers[name] = value
+        head = self.head
+        return UpstreamRequest(head.method, head.path, forward.query, headers, forward.body)
+
+    def _failed(self, kind: FailureKind) -> RelayEnd | Refusal:
+        wire = self.wire
+        if wire.status is None:
+            return UPSTREAM_REFUSALS[kind]
+        wire.cut()
+        if wire.waiting:
+            return "client_stalled"
+        return "upstream_timeout" if kind == "timeout" else "upstream_error"
 
     def close(self) -> None:
         """Give back what the exchange holds."""

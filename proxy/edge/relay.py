@@ -8,13 +8,12 @@ an answer is never taken for a whole one.
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from proxy.edge.headers import for_client
-from proxy.edge.upstream import UpstreamError, UpstreamReply
-from proxy.edge.watch import Watch, Watched
+from proxy.edge.upstream import UpstreamReply
+from proxy.edge.watch import Watched
 from proxy.edge.wire import ClientWire
 from proxy.errors import Refusal
 
@@ -66,87 +65,65 @@ async def relay(
     wire: ClientWire,
     observer: ReplyObserver | None,
     own_headers: list[tuple[bytes, bytes]],
-    watch: Watch,
-    idle_timeout: float,
-) -> RelayEnd | Refusal:
-    """Pass a reply on. A `Refusal` means that nothing has been written to the client yet.
+    silence: Watched,
+) -> RelayEnd:
+    """Pass a reply on to its end.
 
-    Raises ConnectionResetError or CancelledError once the client has gone.
+    Raises UpstreamError where the upstream fails (before or after the first byte to the client:
+    `wire.status` tells), ConnectionResetError or CancelledError once the client has gone.
     """
     headers = for_client(reply.headers)
     headers += own_headers
     if wire.without_body:
         wire.start(reply.status, reply.reason, headers, reply.length)
-        return "complete"
-    task = asyncio.current_task()
-    assert task is not None
-    silence = watch.wait(idle_timeout, task.cancel)
-    passing = _Passing(reply, wire, observer)
-    try:
-        if reply.length is not None and reply.length <= WHOLE_REPLY_BYTES:
-            await passing.whole(headers)
-        else:
-            await passing.streamed(headers, silence)
-    except UpstreamError as error:
-        if wire.status is None:
-            return UPSTREAM_REFUSALS[error.kind]
-        wire.cut()
-        return "upstream_timeout" if error.kind == "timeout" else "upstream_error"
-    except asyncio.CancelledError:
-        if not silence.expired or task.uncancel() > 0:
-            raise
-        if wire.status is None:
-            return UPSTREAM_REFUSALS["timeout"]
-        wire.cut()
-        return "client_stalled" if passing.writing else "upstream_timeout"
-    finally:
-        silence.stop()
+    elif reply.length is not None and reply.length <= WHOLE_REPLY_BYTES:
+        await _whole(reply, wire, observer, headers)
+    else:
+        await _streamed(reply, wire, observer, headers, silence)
     return "complete"
 
 
-class _Passing:
-    """One reply in passing; `writing` says which side is waited for."""
+async def _whole(
+    reply: UpstreamReply,
+    wire: ClientWire,
+    observer: ReplyObserver | None,
+    headers: list[tuple[bytes, bytes]],
+) -> None:
+    body = await reply.read()
+    if reply.length != len(body):
+        parts = [body]
+        while part := await reply.read():
+            parts.append(part)
+        body = b"".join(parts)
+    if observer is not None:
+        body = observer.feed(body) + observer.finish()
+    wire.answer(reply.status, reply.reason, headers, body)
 
-    __slots__ = ("_observer", "_reply", "_wire", "writing")
 
-    def __init__(
-        self, reply: UpstreamReply, wire: ClientWire, observer: ReplyObserver | None
-    ) -> None:
-        self._reply = reply
-        self._wire = wire
-        self._observer = observer
-        self.writing = False
-
-    async def whole(self, headers: list[tuple[bytes, bytes]]) -> None:
-        body = await self._reply.read()
-        if self._reply.length != len(body):
-            parts = [body]
-            while part := await self._reply.read():
-                parts.append(part)
-            body = b"".join(parts)
-        if self._observer is not None:
-            body = self._observer.feed(body) + self._observer.finish()
-        self._wire.answer(self._reply.status, self._reply.reason, headers, body)
-
-    async def streamed(self, headers: list[tuple[bytes, bytes]], silence: Watched) -> None:
-        reply, wire, observer = self._reply, self._wire, self._observer
-        time = silence.time
-        length = reply.length
-        if length is not None and observer is not None:
-            # What an observer passes on may be shorter than what the upstream has declared.
-            headers = [pair for pair in headers if pair[0].lower() != b"content-length"]
-            length = None
-        wire.start(reply.status, reply.reason, headers, length)
-        while data := await reply.read():
+async def _streamed(
+    reply: UpstreamReply,
+    wire: ClientWire,
+    observer: ReplyObserver | None,
+    headers: list[tuple[bytes, bytes]],
+    silence: Watched,
+) -> None:
+    length = reply.length
+    if length is not None and observer is not None:
+        # What an observer passes on may be shorter than what the upstream has declared.
+        headers = [pair for pair in headers if pair[0].lower() != b"content-length"]
+        length = None
+    wire.start(reply.status, reply.reason, headers, length)
+    time = silence.time
+    read = reply.read
+    while data := await read():
+        silence.last = time()
+        if observer is not None:
+            data = observer.feed(data)
+            if not data:
+                continue
+        if wire.write(data):
+            await wire.drain()
             silence.last = time()
-            if observer is not None:
-                data = observer.feed(data)
-                if not data:
-                    continue
-            self.writing = True
-            await wire.write(data)
-            self.writing = False
-            silence.last = time()
-        if observer is not None and (rest := observer.finish()):
-            await wire.write(rest)
-        wire.end()
+    if observer is not None and (rest := observer.finish()):
+        wire.write(rest)
+    wire.end()

@@ -10,13 +10,13 @@ from __future__ import annotations
 import asyncio
 import functools
 import ssl
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.http_exceptions import HttpProcessingError
+from multidict import CIMultiDict
 from yarl import URL
 
 from proxy.head import RawHeaders
@@ -36,14 +36,14 @@ class UpstreamError(Exception):
         self.kind: FailureKind = kind
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class UpstreamRequest:
     """What is sent on: path and query raw as they were judged."""
 
     method: str
     path: str
     query: str
-    headers: Sequence[tuple[str, str]]
+    headers: CIMultiDict[str]
     body: bytes | None
 
 

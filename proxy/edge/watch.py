@@ -29,6 +29,13 @@ class Watched:
         self.time = watch.time
         self.last = watch.time()
 
+    def since(self) -> float:
+        """Seconds since the last sign of life, which becomes now."""
+        now = self.time()
+        passed = now - self.last
+        self.last = now
+        return passed
+
     def stop(self) -> None:
         """Nothing is waited for any more."""
         self._watch.forget(self)

@@ -45,6 +45,7 @@ class ClientWire:
         "chunked",
         "keep_alive",
         "status",
+        "waiting",
         "without_body",
     )
 
@@ -55,6 +56,8 @@ class ClientWire:
         self.without_body = request.method == "HEAD"
         self.status: int | None = None
         self.chunked = False
+        self.waiting = False
+        """True while the client is waited for, so that a stall is blamed on the right side."""
         self.bytes_out = 0
 
     @property
@@ -88,13 +91,18 @@ class ClientWire:
                 headers.append((b"Transfer-Encoding", b"chunked"))
         self.transport.write(self._head(status, reason, headers))
 
-    async def write(self, data: bytes) -> None:
-        """Write a part of the body now; waits while the client reads slower than we write."""
+    def write(self, data: bytes) -> bool:
+        """Write a part of the body now; True where the client reads slower than we write: `drain`."""
         self.transport.write(b"%x\r\n%b\r\n" % (len(data), data) if self.chunked else data)
         self.bytes_out += len(data)
-        protocol = self._writer.protocol
-        if protocol.writing_paused:
-            await self._writer.drain()
+        paused: bool = self._writer.protocol.writing_paused
+        return paused
+
+    async def drain(self) -> None:
+        """Wait until the client has read most of what was written."""
+        self.waiting = True
+        await self._writer.drain()
+        self.waiting = False
 
     def end(self) -> None:
         """The body is complete."""
