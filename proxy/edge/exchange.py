@@ -1,22 +1,23 @@
 """
-One exchange over HTTP: what the pipeline asks of the edge, carried out on aiohttp.
+One exchange over HTTP: what the line asks of the edge, carried out on aiohttp.
 
-The pipeline decides; this receives bodies, waits, answers and forwards. It keeps no policy.
+The line decides; this receives bodies, waits, answers and forwards. It keeps no policy.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from aiohttp import web
 
+from proxy.dialects.base import RefusalReply, ReplyReader
 from proxy.edge import body as bodies
 from proxy.edge.body import BodyMemory, ReceivedBody
 from proxy.edge.headers import for_upstream
 from proxy.edge.lanes import DelayLanes
-from proxy.edge.relay import UPSTREAM_REFUSALS, RelayEnd, ReplyObserver, Timeouts, relay
+from proxy.edge.relay import UPSTREAM_REFUSALS, Timeouts, header, relay
+from proxy.edge.screen import screen
 from proxy.edge.upstream import (
     FailureKind,
     Upstream,
@@ -28,9 +29,13 @@ from proxy.edge.watch import Watch
 from proxy.edge.wire import ClientWire
 from proxy.errors import Refusal
 from proxy.head import Head
+from proxy.passage import Forward, Progress
 
-ObserverFor = Callable[[UpstreamReply], ReplyObserver | None]
-"""Chooses who looks at a reply, once its status and headers are known."""
+EARLY_BODY_BYTES = 64 * 1024
+"""A body declared up to here is read before anything is counted, so that one store trip serves identity
+and body alike; a larger or chunked one is read only after the identity has been judged."""
+
+_UPSTREAM_ID_HEADERS = (b"x-request-id", b"request-id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,21 +51,10 @@ class Edge:
     receive_timeout: float
 
 
-@dataclass(slots=True)
-class Forward:
-    """How a judged request is to be sent on."""
-
-    query: str
-    """Raw, less credentials where the upstream's own is set."""
-    body: bytes | None
-    drop: tuple[str, ...] = ()
-    """Further headers that do not go on."""
-    add: tuple[tuple[str, str], ...] = ()
-    """Headers set in their place."""
-
-
 class HttpExchange:
     """One request on one connection."""
+
+    __slots__ = ("_body", "_edge", "_request", "head", "progress", "wire")
 
     def __init__(self, request: web.BaseRequest, peer: str, edge: Edge) -> None:
         self._request = request
@@ -69,29 +63,26 @@ class HttpExchange:
         path, _, query = request.raw_path.partition("?")
         self.head = Head(request.method, path, query, request.raw_headers, peer)
         self.wire = ClientWire(request)
-        self.http_version = (request.version.major, request.version.minor)
-        self.reply: UpstreamReply | None = None
-        self.first_byte_s: float | None = None
+        self.progress = Progress()
+
+    def flaw(self) -> Refusal | None:
+        """Why the request's head could be read in more ways than one."""
+        version = self._request.version
+        return screen(self.head, (version.major, version.minor))
 
     @property
-    def declared_length(self) -> int | None:
-        """Body bytes the client has declared: 0 for none, None for a chunked body."""
-        if not self._request.can_read_body:
-            return 0
-        return self._request.content_length
-
-    @property
-    def waits_for_continue(self) -> bool:
-        """Whether the client holds its body back until it is told to go on."""
-        return self._request.headers.get("Expect", "").lower() == "100-continue"
+    def reads_early(self) -> bool:
+        """Whether the body is small and on its way without having been asked for."""
+        declared = self._declared
+        return declared is not None and declared <= EARLY_BODY_BYTES and not self._expects
 
     async def receive(self) -> bytes | Refusal:
         """The whole body. Its memory is given back by `close`."""
-        declared = self.declared_length
+        declared = self._declared
         if declared == 0:
             return b""
         edge = self._edge
-        if self.waits_for_continue and (declared is None or declared <= edge.body_limit):
+        if self._expects and (declared is None or declared <= edge.body_limit):
             self.wire.proceed()
         try:
             received = await bodies.receive(
@@ -112,18 +103,19 @@ class HttpExchange:
         """Hold the request back; False at once where the lanes are full."""
         return await self._edge.lanes.hold(subject, seconds)
 
-    def answer(
-        self, status: int, headers: tuple[tuple[bytes, bytes], ...], body: bytes, *, close: bool
-    ) -> None:
-        """Give the caller an answer of our own."""
+    def answer(self, reply: RefusalReply, *, close: bool) -> None:
+        """Give the caller an answer of our own; cuts the connection if one has begun already."""
+        wire = self.wire
+        if wire.status is not None:
+            wire.cut()
+            return
         if close or not self._request.content.is_eof():
-            self.wire.keep_alive = False
-        self.wire.answer(status, "", headers, body)
+            wire.keep_alive = False
+        wire.answer(reply.status, "", reply.headers, reply.body)
+        self.progress.end = "complete"
 
-    async def forward(
-        self, forward: Forward, own_headers: list[tuple[bytes, bytes]], observer_for: ObserverFor
-    ) -> RelayEnd | Refusal:
-        """Send the request on and relay the reply; a `Refusal` where nothing has been written."""
+    async def forward(self, forward: Forward) -> Refusal | None:
+        """Send the request on and relay the reply; a Refusal where nothing was written yet."""
         edge = self._edge
         task = asyncio.current_task()
         assert task is not None
@@ -131,10 +123,10 @@ class HttpExchange:
         reply: UpstreamReply | None = None
         try:
             reply = await edge.upstream.send(self._outgoing(forward))
-            self.reply = reply
-            self.first_byte_s = silence.since()
+            self.progress.upstream_s = silence.since()
             silence.limit = edge.timeouts.idle
-            return await relay(reply, self.wire, observer_for(reply), own_headers, silence)
+            observer = self._observer(reply, forward)
+            await relay(reply, self.wire, observer, forward.own_headers, silence)
         except UpstreamError as error:
             return self._failed(error.kind)
         except asyncio.CancelledError:
@@ -145,6 +137,25 @@ class HttpExchange:
             silence.stop()
             if reply is not None:
                 reply.close()
+        self.progress.end = "complete"
+        return None
+
+    def close(self) -> None:
+        """Give back what the exchange holds."""
+        if self._body is not None:
+            self._body.release()
+
+    @property
+    def _declared(self) -> int | None:
+        """Body bytes that the client has declared: 0 for none, None for a chunked body."""
+        if not self._request.can_read_body:
+            return 0
+        return self._request.content_length
+
+    @property
+    def _expects(self) -> bool:
+        """Whether the client holds its body back until it is told to go on."""
+        return self._request.headers.get("Expect", "").lower() == "100-continue"
 
     def _outgoing(self, forward: Forward) -> UpstreamRequest:
         request = self._request
@@ -154,16 +165,26 @@ class HttpExchange:
         head = self.head
         return UpstreamRequest(head.method, head.path, forward.query, headers, forward.body)
 
-    def _failed(self, kind: FailureKind) -> RelayEnd | Refusal:
+    def _observer(self, reply: UpstreamReply, forward: Forward) -> ReplyReader | None:
+        progress = self.progress
+        for name in _UPSTREAM_ID_HEADERS:
+            if (value := header(reply, name)) is not None:
+                progress.upstream_request_id = value.decode("ascii", "replace")[:128]
+                break
+        content_type = header(reply, b"content-type") or b""
+        progress.streamed = content_type.lower().startswith(b"text/event-stream")
+        if header(reply, b"content-encoding") not in {None, b"identity"}:
+            return None
+        return forward.observe(reply.status, progress.streamed)
+
+    def _failed(self, kind: FailureKind) -> Refusal | None:
         wire = self.wire
+        progress = self.progress
+        if wire.waiting:
+            progress.end = "client_stalled"
+        else:
+            progress.end = "upstream_timeout" if kind == "timeout" else "upstream_error"
         if wire.status is None:
             return UPSTREAM_REFUSALS[kind]
         wire.cut()
-        if wire.waiting:
-            return "client_stalled"
-        return "upstream_timeout" if kind == "timeout" else "upstream_error"
-
-    def close(self) -> None:
-        """Give back what the exchange holds."""
-        if self._body is not None:
-            self._body.release()
+        return None

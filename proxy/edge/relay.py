@@ -9,8 +9,8 @@ an answer is never taken for a whole one.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
 
+from proxy.dialects.base import ReplyReader
 from proxy.edge.headers import for_client
 from proxy.edge.upstream import UpstreamReply
 from proxy.edge.watch import Watched
@@ -20,20 +20,6 @@ from proxy.errors import Refusal
 WHOLE_REPLY_BYTES = 1024 * 1024
 """Plain replies up to here are read whole and written with their head in one go; a reply cut short by
 the upstream is then a clean 502 instead of an aborted connection."""
-
-RelayEnd = Literal["complete", "upstream_error", "upstream_timeout", "client_stalled"]
-
-
-class ReplyObserver(Protocol):
-    """Looks at a reply as it passes, and may hold back or drop what the client did not ask for."""
-
-    def feed(self, data: bytes) -> bytes:
-        """The bytes to pass on now."""
-        ...
-
-    def finish(self) -> bytes:
-        """The bytes still held back at the end."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,21 +38,21 @@ UPSTREAM_REFUSALS = {
 }
 
 
-def is_event_stream(reply: UpstreamReply) -> bool:
-    """Whether the reply is server-sent events."""
-    return any(
-        name.lower() == b"content-type" and value.lower().startswith(b"text/event-stream")
-        for name, value in reply.headers
-    )
+def header(reply: UpstreamReply, name: bytes) -> bytes | None:
+    """The first value of a reply's header, by lower-case name."""
+    for key, value in reply.headers:
+        if key.lower() == name:
+            return value
+    return None
 
 
 async def relay(
     reply: UpstreamReply,
     wire: ClientWire,
-    observer: ReplyObserver | None,
-    own_headers: list[tuple[bytes, bytes]],
+    observer: ReplyReader | None,
+    own_headers: tuple[tuple[bytes, bytes], ...],
     silence: Watched,
-) -> RelayEnd:
+) -> None:
     """Pass a reply on to its end.
 
     Raises UpstreamError where the upstream fails (before or after the first byte to the client:
@@ -80,13 +66,12 @@ async def relay(
         await _whole(reply, wire, observer, headers)
     else:
         await _streamed(reply, wire, observer, headers, silence)
-    return "complete"
 
 
 async def _whole(
     reply: UpstreamReply,
     wire: ClientWire,
-    observer: ReplyObserver | None,
+    observer: ReplyReader | None,
     headers: list[tuple[bytes, bytes]],
 ) -> None:
     body = await reply.read()
@@ -103,7 +88,7 @@ async def _whole(
 async def _streamed(
     reply: UpstreamReply,
     wire: ClientWire,
-    observer: ReplyObserver | None,
+    observer: ReplyReader | None,
     headers: list[tuple[bytes, bytes]],
     silence: Watched,
 ) -> None:

@@ -1,0 +1,81 @@
+"""
+What passes between the line and the edge: the line asks, the edge does it, over HTTP or from a record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from proxy.dialects.base import RefusalReply, ReplyReader
+from proxy.errors import Refusal
+from proxy.head import Head
+
+End = Literal[
+    "complete", "client_closed", "client_stalled", "upstream_error", "upstream_timeout", "drained"
+]
+"""How an answer ended: in full, or who broke it off."""
+
+
+@dataclass(slots=True)
+class Forward:
+    """How a judged request is to be sent on. Path and remaining headers go as they were judged."""
+
+    query: str
+    """Raw, less credentials where the upstream's own is set."""
+    body: bytes | None
+    drop: tuple[str, ...]
+    """Headers that do not go on, besides those that concern one hop only."""
+    add: tuple[tuple[str, str], ...]
+    """Headers set in place of the caller's."""
+    own_headers: tuple[tuple[bytes, bytes], ...]
+    """Headers of our own on the reply."""
+    observe: Callable[[int, bool], ReplyReader | None]
+    """(status, is it server-sent events) → who looks at the reply as it passes."""
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far an exchange has come; true at every moment, however it ends."""
+
+    status: int | None = None
+    """What the client was answered; None where it left before."""
+    bytes_out: int = 0
+    streamed: bool = False
+    upstream_s: float | None = None
+    """Seconds until the head of the upstream's reply."""
+    upstream_request_id: str | None = None
+    end: End = "client_closed"
+
+
+class Exchange(Protocol):
+    """One request and its answer."""
+
+    head: Head
+    progress: Progress
+
+    @property
+    def reads_early(self) -> bool:
+        """Whether the body is small enough to be read before anything is counted."""
+        ...
+
+    def flaw(self) -> Refusal | None:
+        """Why the request's head could be read in more ways than one."""
+        ...
+
+    async def receive(self) -> bytes | Refusal:
+        """The whole body."""
+        ...
+
+    async def hold(self, subject: str, seconds: float) -> bool:
+        """Hold the request back; False at once where there is no room to."""
+        ...
+
+    def answer(self, reply: RefusalReply, *, close: bool) -> None:
+        """Give the caller an answer of our own; cuts the connection if one has begun already."""
+        ...
+
+    async def forward(self, forward: Forward) -> Refusal | None:
+        """Send the request on and relay the reply; a Refusal where nothing was written yet."""
+        ...
