@@ -1,0 +1,108 @@
+"""What every API dialect offers to the pipeline, and the values it hands over. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from proxy.dialects.jsonbody import JsonObject, UnreadableBody, UnreadableReason
+from proxy.errors import Refusal
+from proxy.facts import Ask, Usage
+
+__all__ = [
+    "Dialect",
+    "JsonObject",
+    "ReadAsk",
+    "RefusalReply",
+    "ReplyReader",
+    "UnreadableBody",
+    "UnreadableReason",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class ReadAsk:
+    """A request body, read once."""
+
+    ask: Ask
+    parsed: JsonObject
+    """The body's object in wire order, for what later asks for usage or degrades it."""
+
+
+@dataclass(frozen=True, slots=True)
+class RefusalReply:
+    """A refusal as it goes over the wire, without Content-Length."""
+
+    status: int
+    headers: tuple[tuple[bytes, bytes], ...]
+    body: bytes
+
+
+class ReplyReader(Protocol):
+    """Looks at one successful, uncompressed reply as it passes, and tells what it has used."""
+
+    @property
+    def usage(self) -> Usage | None:
+        """As far as reported yet; None where nothing was."""
+        ...
+
+    @property
+    def finish_reason(self) -> str | None:
+        """Why the model stopped, in the dialect's own word; the last choice's where several did."""
+        ...
+
+    def feed(self, data: bytes) -> bytes:
+        """The bytes to pass on now."""
+        ...
+
+    def finish(self) -> bytes:
+        """The bytes still held back at the end of the reply."""
+        ...
+
+    def estimated_output_tokens(self) -> int:
+        """Output tokens judged from what has passed, for a reply that reports no usage."""
+        ...
+
+
+class Dialect(Protocol):
+    """One API surface. Implementations hold no state."""
+
+    @property
+    def name(self) -> str:
+        """Stable name, used in routes, events and metrics."""
+        ...
+
+    @property
+    def path_hints(self) -> tuple[str, ...]:
+        """Path prefixes by which an unknown route is taken to speak this dialect."""
+        ...
+
+    @property
+    def header_hints(self) -> tuple[bytes, ...]:
+        """Lower-case names of headers that only this dialect's clients send."""
+        ...
+
+    def read(self, body: bytes) -> ReadAsk:
+        """What a request body asks of the model. Raises UnreadableBody."""
+        ...
+
+    def ask_usage(self, body: bytes, parsed: JsonObject) -> bytes | None:
+        """The body changed so that the stream reports its usage; None where nothing need change."""
+        ...
+
+    def usage_of(self, body: bytes) -> Usage | None:
+        """What a whole, plain reply says it used."""
+        ...
+
+    def reply_reader(self, *, streamed: bool, drop_usage: bool = False) -> ReplyReader:
+        """A reader for one reply: server-sent events where `streamed`, else a JSON object.
+
+        `drop_usage` withholds the final usage-only event, for a caller who did not ask for it.
+        """
+        ...
+
+    def refusal(
+        self, refusal: Refusal, request_id: str, contact_url: str | None = None
+    ) -> RefusalReply:
+        """A refusal in this dialect's error format."""
+        ...

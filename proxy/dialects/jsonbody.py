@@ -1,0 +1,198 @@
+"""
+JSON bodies read so that no second parser can read them differently.
+
+jiter refuses what parsers disagree on: duplicate keys (also escaped and nested ones), lone surrogates,
+bytes that are not UTF-8, anything behind the value. On top of that a top-level or message key that
+differs from a known one by case alone is refused (`refuse_lookalikes`): Go's encoding/json matches
+keys without regard to case, so `{"messages": …, "Messages": …}` would show us one conversation and a
+Go upstream the other.
+
+No message here holds a key, a value or any other text of the body.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from math import isfinite
+from typing import Any, Literal
+
+import jiter
+
+JsonObject = dict[str, Any]
+
+UnreadableReason = Literal[
+    "not_json",
+    "not_utf8",
+    "duplicate_key",
+    "ambiguous_key",
+    "too_deep",
+    "number_out_of_range",
+    "not_an_object",
+    "wrong_type",
+]
+
+MAX_DEPTH = 200
+"""Levels of nesting that jiter itself bears (arrays one more), without recursion in Python."""
+
+_LARGEST = 2**53
+
+_UTF8_BOM = b"\xef\xbb\xbf"
+
+# What jiter says of a body → the stable reason and what may be told of it. A test holds each one
+# against jiter's own wording, so an update that rewords them is noticed.
+_FAULTS: tuple[tuple[str, UnreadableReason, str], ...] = (
+    ("Detected duplicate key", "duplicate_key", "The body holds an object key twice."),
+    ("recursion limit exceeded", "too_deep", "The body is nested too deeply."),
+    ("number out of range", "number_out_of_range", "The body holds a number that is too long."),
+    ("invalid unicode code point", "not_utf8", "The body is not valid UTF-8."),
+    ("lone leading surrogate", "not_utf8", "The body holds half of a surrogate pair."),
+    ("unexpected end of hex escape", "not_utf8", "The body holds half of a surrogate pair."),
+)
+
+
+class UnreadableBody(Exception):  # noqa: N818 - names the state of a body, not a fault of ours
+    """A body that Excise will not guess at: a stable `reason` and a sentence without body text."""
+
+    def __init__(self, reason: UnreadableReason, message: str) -> None:
+        super().__init__(message)
+        self.reason: UnreadableReason = reason
+        self.message = message
+
+
+def read_json(body: bytes, max_depth: int = MAX_DEPTH) -> JsonObject:
+    """Parse a body that must be one JSON object, at most `max_depth` levels deep (itself the first).
+
+    Raises UnreadableBody. A bound below MAX_DEPTH costs a walk, but only for bodies with more
+    brackets than that.
+    """
+    try:
+        parsed = jiter.from_json(
+            body, allow_inf_nan=False, catch_duplicate_keys=True, cache_mode="keys"
+        )
+    except ValueError as error:
+        raise _fault(body, str(error)) from None
+    if type(parsed) is not dict:
+        raise UnreadableBody("not_an_object", "The body must be a JSON object.")
+    if (
+        max_depth < MAX_DEPTH
+        and body.count(b"{") + body.count(b"[") > max_depth
+        and _deeper_than(parsed, max_depth)
+    ):
+        raise UnreadableBody("too_deep", "The body is nested too deeply.")
+    return parsed
+
+
+def _fault(body: bytes, said: str) -> UnreadableBody:
+    for start, reason, message in _FAULTS:
+        if said.startswith(start):
+            return UnreadableBody(reason, message)
+    if body.startswith(_UTF8_BOM):
+        return UnreadableBody("not_json", "The body starts with a byte order mark.")
+    return UnreadableBody("not_json", "The body is not valid JSON.")
+
+
+def _deeper_than(value: object, max_depth: int) -> bool:
+    # Level by level, so that depth costs no stack.
+    level: list[Any] = [value]
+    for _ in range(max_depth):
+        inner: list[Any] = []
+        for container in level:
+            values = container.values() if type(container) is dict else container
+            inner += [item for item in values if type(item) is dict or type(item) is list]
+        if not inner:
+            return False
+        level = inner
+    return True
+
+
+def refuse_lookalikes(keys: Iterable[str], known: frozenset[str]) -> None:
+    """Raise UnreadableBody for a key that is a known one but for its case (Unicode's included)."""
+    for key in keys:
+        if key not in known and key.casefold() in known:
+            raise UnreadableBody(
+                "ambiguous_key", "The body holds a key that differs from a known one by case alone."
+            )
+
+
+def wrong_type(field: str, wanted: str) -> UnreadableBody:
+    """The error for a field of another type than `wanted` (`an array`, `a string`)."""
+    return UnreadableBody("wrong_type", f"{field} must be {wanted}.")
+
+
+# The readers below are for fields that are there; JSON null is read as absent by their callers, as
+# the APIs do.
+
+
+def integer(value: object, field: str) -> int:
+    """A JSON integer, or a number written with a fraction of zero (`16.0`).
+
+    Clamped to the 53 bits that every counter holds exactly; no upstream serves such numbers.
+    """
+    if type(value) is float and value.is_integer():
+        value = int(value)
+    if type(value) is int:
+        return max(-_LARGEST, min(value, _LARGEST))
+    raise wrong_type(field, "an integer")
+
+
+def limit(value: object, field: str) -> int | None:
+    """A token limit. Below zero is no limit: some upstreams read -1 so, and none reads it as less."""
+    tokens = integer(value, field)
+    return None if tokens < 0 else tokens
+
+
+def number(value: object, field: str) -> float:
+    """A finite JSON number."""
+    if type(value) is int or type(value) is float:
+        try:
+            read = float(value)
+        except OverflowError:
+            raise wrong_type(field, "a finite number") from None
+        if isfinite(read):
+            return read
+    raise wrong_type(field, "a finite number")
+
+
+def boolean(value: object, field: str) -> bool:
+    """A JSON boolean."""
+    if type(value) is bool:
+        return value
+    raise wrong_type(field, "a boolean")
+
+
+def string(value: object, field: str) -> str:
+    """A JSON string."""
+    if type(value) is str:
+        return value
+    raise wrong_type(field, "a string")
+
+
+def array(value: object, field: str) -> list[Any]:
+    """A JSON array; null is empty."""
+    if type(value) is list:
+        return value
+    if value is None:
+        return []
+    raise wrong_type(field, "an array")
+
+
+def mapping(value: object, field: str) -> JsonObject:
+    """A JSON object; null is empty."""
+    if type(value) is dict:
+        return value
+    if value is None:
+        return {}
+    raise wrong_type(field, "an object")
+
+
+def plain_texts(blocks: list[Any]) -> list[str] | None:
+    """The texts of `{"type": "text", "text": …}` blocks; None where another one is among them."""
+    texts: list[str] = []
+    for block in blocks:
+        if type(block) is not dict or len(block) != 2 or block.get("type") != "text":
+            return None
+        text = block.get("text")
+        if type(text) is not str:
+            return None
+        texts.append(text)
+    return texts

@@ -1,0 +1,272 @@
+"""
+OpenAI chat completions: POST /v1/chat/completions, as OpenAI and the many that imitate it speak it.
+
+Shapes: openai-python `types/chat/completion_create_params.py`, `chat_completion_chunk.py`,
+`completion_usage.py`. Known fields of a wrong type are refused; unknown fields are let through, as
+the upstreams do.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import jiter
+import orjson
+
+from proxy.dialects.base import ReadAsk, ReplyReader
+from proxy.dialects.jsonbody import (
+    JsonObject,
+    array,
+    boolean,
+    integer,
+    limit,
+    mapping,
+    number,
+    plain_texts,
+    read_json,
+    refuse_lookalikes,
+    string,
+    wrong_type,
+)
+from proxy.dialects.openai_replies import OpenAIPlain, OpenAIStream, openai_refusal
+from proxy.facts import Ask, Reasoning, Turn, Usage
+
+_KEYS = frozenset(
+    [
+        "model",
+        "messages",
+        "stream",
+        "stream_options",
+        "max_tokens",
+        "max_completion_tokens",
+        "n",
+        "temperature",
+        "top_p",
+        "logprobs",
+        "top_logprobs",
+        "logit_bias",
+        "reasoning_effort",
+        "tools",
+        "functions",
+        "user",
+        "safety_identifier",
+    ]
+)
+_MESSAGE_KEYS = frozenset(
+    ["role", "content", "tool_calls", "function_call", "refusal", "reasoning_content", "reasoning"]
+)
+_PART_KEYS = frozenset(["type", "text", "refusal"])
+_SYSTEM_ROLES = frozenset(("system", "developer"))
+
+
+def read(body: bytes) -> ReadAsk:
+    """See `Dialect.read`.
+
+    A reader is called only for a field that is there, and `Ask` is built by position: by name, its
+    seventeen fields cost more than the rest of this.
+    """
+    parsed = read_json(body)
+    refuse_lookalikes(parsed, _KEYS)
+    get = parsed.get
+    messages = get("messages")
+    if type(messages) is not list:
+        raise wrong_type("messages", "an array")
+    turns, system = _turns(messages)
+    stream = (value := get("stream")) is not None and boolean(value, "stream")
+    bias, tools, functions = get("logit_bias"), get("tools"), get("functions")
+    ask = Ask(
+        None if (value := get("model")) is None else string(value, "model"),
+        turns,
+        system,
+        stream,
+        _limit(get("max_tokens"), get("max_completion_tokens")),
+        1 if (value := get("n")) is None else max(1, integer(value, "n")),
+        None if (value := get("temperature")) is None else number(value, "temperature"),
+        None if (value := get("top_p")) is None else number(value, "top_p"),
+        (value := get("logprobs")) is not None and boolean(value, "logprobs"),
+        None if (value := get("top_logprobs")) is None else integer(value, "top_logprobs"),
+        () if bias is None else _logit_bias(bias),
+        None if (value := get("reasoning_effort")) is None else _reasoning(value),
+        () if tools is None and functions is None else _tool_names(tools, functions),
+        _end_user(get("safety_identifier"), get("user")),
+        not stream or _asks_usage(get("stream_options")),
+        tuple(parsed),
+    )
+    return ReadAsk(ask, parsed)
+
+
+def _turns(messages: list[Any]) -> tuple[tuple[Turn, ...], str]:
+    turns: list[Turn] = []
+    system: list[str] = []
+    for index, message in enumerate(messages):
+        if type(message) is not dict:
+            raise wrong_type(f"messages[{index}]", "an object")
+        role = message.get("role")
+        if type(role) is not str:
+            raise wrong_type(f"messages[{index}].role", "a string")
+        content = message.get("content")
+        # Nearly every message is a role and plain text; the rest is read with care.
+        if len(message) == 2 and type(content) is str:
+            text = content
+        elif (
+            len(message) == 2
+            and type(content) is list
+            and (texts := plain_texts(content)) is not None
+        ):
+            text = "\n".join(texts)
+        else:
+            text = _message_text(message, content, f"messages[{index}]")
+        turns.append(Turn(role, text))
+        if role in _SYSTEM_ROLES:
+            system.append(text)
+    return tuple(turns), "\n".join(system)
+
+
+def _message_text(message: JsonObject, content: object, field: str) -> str:
+    refuse_lookalikes(message, _MESSAGE_KEYS)
+    texts: list[str] = []
+    if type(content) is str:
+        texts.append(content)
+    elif type(content) is list:
+        for index, part in enumerate(content):
+            _part_text(part, f"{field}.content[{index}]", texts)
+    elif content is not None:
+        raise wrong_type(f"{field}.content", "a string or an array")
+    if len(message) > 2:
+        for key in ("reasoning_content", "reasoning", "refusal"):
+            text = message.get(key)
+            if type(text) is str:
+                texts.append(text)
+        _calls(message, field, texts)
+    return "\n".join(texts)
+
+
+def _part_text(part: object, field: str, texts: list[str]) -> None:
+    if type(part) is not dict:
+        raise wrong_type(field, "an object")
+    refuse_lookalikes(part, _PART_KEYS)
+    for key in ("text", "refusal"):
+        text = part.get(key)
+        if text is not None:
+            if type(text) is not str:
+                raise wrong_type(f"{field}.{key}", "a string")
+            texts.append(text)
+
+
+def _calls(message: JsonObject, field: str, texts: list[str]) -> None:
+    # What a model is told that it has called reads to it like any other text.
+    legacy = mapping(message.get("function_call"), f"{field}.function_call")
+    arguments = [legacy.get("arguments")]
+    for index, call in enumerate(array(message.get("tool_calls"), f"{field}.tool_calls")):
+        path = f"{field}.tool_calls[{index}]"
+        get = mapping(call, path).get
+        arguments.append(mapping(get("function"), f"{path}.function").get("arguments"))
+        arguments.append(mapping(get("custom"), f"{path}.custom").get("input"))
+    texts += [text for text in arguments if type(text) is str]
+
+
+def _limit(old: object, new: object) -> int | None:
+    # An upstream that knows one of the names may ignore the other: the larger one counts.
+    if old is None:
+        return None if new is None else limit(new, "max_completion_tokens")
+    if new is None:
+        return limit(old, "max_tokens")
+    limits = (limit(old, "max_tokens"), limit(new, "max_completion_tokens"))
+    return max((value for value in limits if value is not None), default=None)
+
+
+def _logit_bias(value: object) -> tuple[tuple[str, float], ...]:
+    # The tokens are the caller's text: the field is named without them.
+    return tuple(
+        (token, number(weight, "logit_bias"))
+        for token, weight in mapping(value, "logit_bias").items()
+    )
+
+
+def _reasoning(effort: object) -> Reasoning:
+    return Reasoning(string(effort, "reasoning_effort"))
+
+
+def _tool_names(tools: object, functions: object) -> tuple[str, ...]:
+    declared: list[JsonObject] = []
+    for index, tool in enumerate(array(tools, "tools")):
+        get = mapping(tool, f"tools[{index}]").get
+        declared.append(mapping(get("function"), f"tools[{index}].function"))
+        declared.append(mapping(get("custom"), f"tools[{index}].custom"))
+    for index, function in enumerate(array(functions, "functions")):
+        declared.append(mapping(function, f"functions[{index}]"))
+    return tuple(name for one in declared if type(name := one.get("name")) is str)
+
+
+def _end_user(safety_identifier: object, user: object) -> str | None:
+    # `safety_identifier` is the name that replaces `user`; an empty one names nobody.
+    if user is not None:
+        user = string(user, "user")
+    if safety_identifier is not None:
+        user = string(safety_identifier, "safety_identifier") or user
+    return user or None
+
+
+def _asks_usage(options: object) -> bool:
+    asked = None
+    if options is not None:
+        asked = mapping(options, "stream_options").get("include_usage")
+    return asked is not None and boolean(asked, "stream_options.include_usage")
+
+
+def ask_usage(body: bytes, parsed: JsonObject) -> bytes | None:
+    """See `Dialect.ask_usage`.
+
+    An absent key is spliced in before the last brace, all other bytes stay. A `stream_options`
+    without `include_usage` is replaced, which takes writing the whole body anew in its order; where
+    that would change a number (beyond 64 bits, more digits than a double holds), nothing changes.
+    """
+    if parsed.get("stream") is not True:
+        return None
+    if "stream_options" not in parsed:
+        end = body.rindex(b"}")
+        return body[:end] + b',"stream_options":{"include_usage":true}' + body[end:]
+    options = parsed["stream_options"] or {}
+    if options.get("include_usage") is True:
+        return None
+    exact = jiter.from_json(body, float_mode="decimal")
+    exact["stream_options"] = {**(exact["stream_options"] or {}), "include_usage": True}
+    try:
+        return orjson.dumps(exact, default=_double)
+    except orjson.JSONEncodeError:
+        return None
+
+
+def _double(value: object) -> float:
+    if isinstance(value, Decimal):
+        double = float(value)
+        if Decimal(repr(double)) == value:
+            return double
+    raise TypeError
+
+
+class OpenAIChat:
+    """See `base.Dialect`."""
+
+    name = "openai_chat"
+    path_hints = ("/v1/chat/",)
+    header_hints = (b"openai-organization", b"openai-project")
+
+    read = staticmethod(read)
+    ask_usage = staticmethod(ask_usage)
+    refusal = staticmethod(openai_refusal)
+
+    def usage_of(self, body: bytes) -> Usage | None:
+        """What a whole, plain reply says it used."""
+        reader = OpenAIPlain()
+        reader.feed(body)
+        reader.finish()
+        return reader.usage
+
+    def reply_reader(self, *, streamed: bool, drop_usage: bool = False) -> ReplyReader:
+        """A reader for one reply."""
+        return OpenAIStream(drop_usage=drop_usage) if streamed else OpenAIPlain()
+
+
+OPENAI_CHAT = OpenAIChat()

@@ -1,0 +1,92 @@
+"""
+Which API surface a request belongs to: one explicit table, matched on the raw path.
+
+A path is known only as it is written here. Anything that some upstream could normalise into a known
+one (percent-encoding, dot segments, doubled slashes, another case) is `unknown`, and what becomes of
+unknown routes is the policy's to say: never a guess of ours.
+"""
+
+from __future__ import annotations
+
+import re
+
+from proxy.dialects.anthropic_messages import ANTHROPIC_MESSAGES
+from proxy.dialects.base import Dialect
+from proxy.dialects.openai_chat import OPENAI_CHAT
+from proxy.facts import Route
+from proxy.head import RawHeaders
+
+DIALECTS: tuple[Dialect, ...] = (OPENAI_CHAT, ANTHROPIC_MESSAGES)
+"""All that are served. The first one's error format is used where nothing hints at another."""
+
+_BY_NAME: dict[str, Dialect] = {dialect.name: dialect for dialect in DIALECTS}
+
+_BY_HEADER = {header: dialect for dialect in DIALECTS for header in dialect.header_hints}
+
+_OPENAI = OPENAI_CHAT.name
+_ANTHROPIC = ANTHROPIC_MESSAGES.name
+
+# Both APIs list models under one path: whose error format applies, only headers tell.
+_SHARED = ""
+
+_MODELS = Route("passed", _SHARED, "", "/v1/models")
+_MODEL = Route("passed", _SHARED, "", "/v1/models/{id}")
+_UNKNOWN = {name: Route("unknown", name, "", "unknown") for name in (_SHARED, *_BY_NAME)}
+
+_EXACT: dict[tuple[str, str], Route] = {
+    ("POST", "/v1/chat/completions"): Route("inspected", _OPENAI, "chat", "/v1/chat/completions"),
+    ("POST", "/v1/messages"): Route("inspected", _ANTHROPIC, "chat", "/v1/messages"),
+    ("GET", "/v1/models"): _MODELS,
+    ("HEAD", "/v1/models"): _MODELS,
+}
+
+# Routes with a variable last segment: method → the fixed part before it → route.
+_PREFIXED: dict[str, tuple[tuple[str, Route], ...]] = {
+    "GET": (("/v1/models/", _MODEL),),
+    "HEAD": (("/v1/models/", _MODEL),),
+}
+
+# One segment that no server reads as anything but itself; `.` and `..` alone are none.
+_SEGMENT = re.compile(r"(?!\.\.?\Z)[A-Za-z0-9._:@-]{1,256}\Z")
+
+
+def dialect_named(name: str) -> Dialect:
+    """The dialect of that name, as a `Route` gives it. Raises KeyError."""
+    return _BY_NAME[name]
+
+
+def find_route(method: str, path: str) -> Route:
+    """Classify a request by method and raw path (without query). O(1) for exact paths.
+
+    `Route.dialect` is empty where the path does not tell: then `dialect_for_errors` does.
+    """
+    route = _EXACT.get((method, path))
+    if route is not None:
+        return route
+    for prefix, prefixed in _PREFIXED.get(method, ()):
+        if path.startswith(prefix) and _SEGMENT.match(path, len(prefix)):
+            return prefixed
+    hinted = _by_path(path)
+    return _UNKNOWN[_SHARED if hinted is None else hinted.name]
+
+
+def dialect_for_errors(path: str, headers: RawHeaders) -> Dialect:
+    """Whose error format an answer takes on a route that several dialects share, or none knows.
+
+    By the path where it tells, then by headers that only one dialect's clients send.
+    """
+    hinted = _by_path(path)
+    if hinted is not None:
+        return hinted
+    for name, _ in headers:
+        hinted = _BY_HEADER.get(name.lower())
+        if hinted is not None:
+            return hinted
+    return DIALECTS[0]
+
+
+def _by_path(path: str) -> Dialect | None:
+    for one in DIALECTS:
+        if path.startswith(one.path_hints):
+            return one
+    return None
