@@ -19,9 +19,9 @@ from proxy.head import RawHeaders
 DIALECTS: tuple[Dialect, ...] = (OPENAI_CHAT, ANTHROPIC_MESSAGES)
 """All that are served. The first one's error format is used where nothing hints at another."""
 
-_BY_NAME: dict[str, Dialect] = {dialect.name: dialect for dialect in DIALECTS}
+_BY_NAME = {one.name: one for one in DIALECTS}
 
-_BY_HEADER = {header: dialect for dialect in DIALECTS for header in dialect.header_hints}
+_BY_HEADER = {header: one for one in DIALECTS for header in one.header_hints}
 
 _OPENAI = OPENAI_CHAT.name
 _ANTHROPIC = ANTHROPIC_MESSAGES.name
@@ -50,7 +50,7 @@ _PREFIXED: dict[str, tuple[tuple[str, Route], ...]] = {
 _SEGMENT = re.compile(r"(?!\.\.?\Z)[A-Za-z0-9._:@-]{1,256}\Z")
 
 
-def dialect_named(name: str) -> Dialect:
+def dialect(name: str) -> Dialect:
     """The dialect of that name, as a `Route` gives it. Raises KeyError."""
     return _BY_NAME[name]
 
