@@ -60,8 +60,8 @@ class Exchange(Protocol):
         """Whether the body is small enough to be read before anything is counted."""
         ...
 
-    def flaw(self) -> Refusal | None:
-        """Why the request's head could be read in more ways than one."""
+    def objection(self) -> Refusal | None:
+        """Why the edge takes no further look: no room, or a head that reads in several ways."""
         ...
 
     async def receive(self) -> bytes | Refusal:

@@ -35,6 +35,13 @@ EARLY_BODY_BYTES = 64 * 1024
 """A body declared up to here is read before anything is counted, so that one store trip serves identity
 and body alike; a larger or chunked one is read only after the identity has been judged."""
 
+OVERLOADED = Refusal(
+    503,
+    "overloaded",
+    "The service is handling as much as it can. Try again shortly.",
+    retry_after_s=1.0,
+)
+
 _UPSTREAM_ID_HEADERS = (b"x-request-id", b"request-id")
 
 
@@ -54,10 +61,13 @@ class Edge:
 class HttpExchange:
     """One request on one connection."""
 
-    __slots__ = ("_body", "_edge", "_request", "head", "progress", "wire")
+    __slots__ = ("_body", "_edge", "_request", "crowded", "head", "progress", "wire")
 
-    def __init__(self, request: web.BaseRequest, peer: str, edge: Edge) -> None:
+    def __init__(
+        self, request: web.BaseRequest, peer: str, edge: Edge, *, crowded: bool = False
+    ) -> None:
         self._request = request
+        self.crowded = crowded
         self._edge = edge
         self._body: ReceivedBody | None = None
         path, _, query = request.raw_path.partition("?")
@@ -65,8 +75,10 @@ class HttpExchange:
         self.wire = ClientWire(request)
         self.progress = Progress()
 
-    def flaw(self) -> Refusal | None:
-        """Why the request's head could be read in more ways than one."""
+    def objection(self) -> Refusal | None:
+        """Why the edge takes no further look: no room, or a head that reads in several ways."""
+        if self.crowded:
+            return OVERLOADED
         version = self._request.version
         return screen(self.head, (version.major, version.minor))
 

@@ -1,0 +1,77 @@
+"""
+The data listener at work: takes connections, runs each request down the line, and drains at the end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from proxy.edge.exchange import Edge, HttpExchange
+from proxy.edge.server import DataConnection, DataServer, Reject, ServerLimits
+from proxy.edge.wire import Answered
+
+Run = Callable[[HttpExchange], Awaitable[None]]
+
+
+class Listener:
+    """One listening socket, and the exchanges under way on it."""
+
+    def __init__(
+        self, run: Run, reject: Reject, edge: Edge, limits: ServerLimits, *, concurrent: int
+    ) -> None:
+        self._run = run
+        self._edge = edge
+        self._concurrent = concurrent
+        self._server = DataServer(self._handle, reject, limits, edge.watch)
+        self._socket: asyncio.Server | None = None
+        self._idle: asyncio.Future[None] | None = None
+        self.active: dict[HttpExchange, asyncio.Task[object]] = {}
+        """Exchanges under way, each with the task that may be cancelled to cut it."""
+
+    async def start(self, host: str, port: int) -> int:
+        """Listen; returns the port, for port 0 asks for any. Raises OSError."""
+        loop = asyncio.get_running_loop()
+        self._socket = await loop.create_server(self._server, host, port, backlog=1024)
+        bound: int = self._socket.sockets[0].getsockname()[1]
+        return bound
+
+    async def drain(self, grace: float) -> int:
+        """Take no new request, let those under way end within `grace` seconds, cut the rest.
+
+        Returns how many were cut.
+        """
+        if self._socket is not None:
+            self._socket.close()
+        self._server.finish_connections()
+        if self.active:
+            self._idle = asyncio.get_running_loop().create_future()
+            await asyncio.wait({self._idle}, timeout=grace)
+        cut = list(self.active.items())
+        for exchange, task in cut:
+            exchange.progress.end = "drained"
+            exchange.wire.cut()
+            task.cancel()
+        await asyncio.gather(*(task for _, task in cut), return_exceptions=True)
+        await self._server.shutdown(1.0)
+        return len(cut)
+
+    async def _handle(self, request: web.BaseRequest) -> Answered:
+        connection = request.protocol
+        assert isinstance(connection, DataConnection)
+        active = self.active
+        crowded = len(active) >= self._concurrent
+        exchange = HttpExchange(request, connection.peer, self._edge, crowded=crowded)
+        task = asyncio.current_task()
+        assert task is not None
+        active[exchange] = task
+        try:
+            await self._run(exchange)
+        finally:
+            exchange.close()
+            del active[exchange]
+            if self._idle is not None and not active and not self._idle.done():
+                self._idle.set_result(None)
+        return exchange.wire.done()

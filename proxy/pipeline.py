@@ -1,0 +1,195 @@
+"""
+The line that every request travels, readable top to bottom:
+
+    accept → identify → admit → read → derive → select → count → decide → act → settle → emit
+
+Each stage is a function elsewhere; here stands their order, and what happens when one of them says no.
+`settle` and `emit` run whatever happens, and only queue: a client that hangs up dodges no accounting.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+
+from proxy.client.identity import Identifier
+from proxy.clock import Clock
+from proxy.decision import Decision, Finding, RuleFinding, Verb
+from proxy.dialects.base import UnreadableBody
+from proxy.dialects.routes import dialect, dialect_for_errors, find_route
+from proxy.errors import Refusal
+from proxy.facts import Client, Facts, Route
+from proxy.forwarding import Forwarding
+from proxy.ids import request_id
+from proxy.judgement import STORE_GONE, Judge, Judgement, Stage
+from proxy.passage import Exchange
+from proxy.policy.model import Policy
+from proxy.visit import Mode, Visit
+
+FAULT = Refusal(500, "internal_error", "The request could not be handled.", close=True)
+UNKNOWN_ROUTE = Refusal(404, "unknown_route", "This route is not served here.")
+
+
+class Pipeline:
+    """All stages, joined; one for the process. `policy` may be replaced between requests."""
+
+    def __init__(
+        self,
+        *,
+        policy: Policy,
+        mode: Mode,
+        identifier: Identifier,
+        judge: Judge,
+        forwarding: Forwarding,
+        clock: Clock,
+        emit: Callable[[Visit, Exchange], None],
+        on_fault: Callable[[str, BaseException], None],
+    ) -> None:
+        self.policy = policy
+        self.mode: Mode = mode
+        self._identifier = identifier
+        self._judge = judge
+        self._forwarding = forwarding
+        self._clock = clock
+        self._emit = emit
+        self._on_fault = on_fault
+
+    async def run(self, exchange: Exchange) -> None:
+        """Take one request down the line. Raises only what means that the client has gone."""
+        now = self._clock.now()
+        visit = Visit(request_id(now), now, exchange.head, self.policy, self.mode)
+        try:
+            refusal = await self._refused(exchange, visit)
+            if refusal is not None:
+                visit.refused = True
+            else:
+                refusal = await exchange.forward(self._forwarding.of(visit))
+            if refusal is not None:
+                self._answer(exchange, visit, refusal)
+        except (asyncio.CancelledError, ConnectionError):
+            raise
+        except Exception as error:
+            self._on_fault(visit.id, error)
+            self._answer(exchange, visit, FAULT)
+        finally:
+            self._settle(exchange, visit)
+            self._emit(visit, exchange)
+
+    async def _refused(self, exchange: Exchange, visit: Visit) -> Refusal | None:
+        refusal = exchange.objection() or self._identify(visit)
+        if refusal is not None:
+            return refusal
+        early = exchange.reads_early
+        if not early:
+            refusal = await self._judged(exchange, visit, "identity")
+            if refusal is not None:
+                return refusal
+        refusal = await self._read(exchange, visit)
+        if refusal is not None:
+            return refusal
+        return await self._judged(exchange, visit, "all" if early else "body")
+
+    def _identify(self, visit: Visit) -> Refusal | None:
+        head, policy = visit.head, visit.policy
+        visit.route = find_route(head.method, head.path)
+        client, flaw = self._identifier.identify(head, visit.received, policy.keys)
+        visit.client = client
+        if flaw is not None and (refusal := self._gate(visit, "keys", flaw)):
+            return refusal
+        kind = visit.route.kind
+        if kind == "refused" or (kind == "unknown" and policy.unknown_routes == "block"):
+            return self._gate(visit, "unknown_routes", UNKNOWN_ROUTE)
+        return None
+
+    async def _read(self, exchange: Exchange, visit: Visit) -> Refusal | None:
+        body = await exchange.receive()
+        if isinstance(body, Refusal):
+            return body
+        visit.body = body
+        route = visit.route
+        if route is None or route.kind != "inspected" or visit.mode == "bypass":
+            return None
+        try:
+            visit.read = dialect(route.dialect).read(body)
+        except UnreadableBody as error:
+            if visit.policy.uninspectable == "block":
+                return self._gate(visit, "uninspectable", _unreadable(error))
+        return None
+
+    async def _judged(self, exchange: Exchange, visit: Visit, stage: Stage) -> Refusal | None:
+        client, route = visit.client, visit.route
+        if visit.mode == "bypass" or client is None or route is None:
+            return None
+        judgement = visit.judgement
+        if judgement is None:
+            judgement = visit.judgement = Judgement(visit.policy, visit.mode == "shadow")
+        started = self._clock.monotonic()
+        facts = self._derive(visit, client, route)
+        await self._judge.judge(judgement, facts, stage)
+        visit.decide_s += self._clock.monotonic() - started
+        if judgement.blocked_by is not None:
+            return STORE_GONE
+        decision = judgement.decision
+        if decision.verb.refuses:
+            return _refusal(decision, visit.policy)
+        if decision.delay_s > 0 and stage != "identity":
+            return await self._held(exchange, visit, judgement)
+        return None
+
+    def _derive(self, visit: Visit, client: Client, route: Route) -> Facts:
+        ask = visit.ask
+        if ask is not None and ask.end_user is not None:
+            visit.end_user = self._identifier.end_user_id(client, ask.end_user)
+        return Facts(client, route, ask, visit.end_user, len(visit.body))
+
+    async def _held(self, exchange: Exchange, visit: Visit, judgement: Judgement) -> Refusal | None:
+        decision, client = judgement.decision, visit.client
+        assert client is not None
+        if await exchange.hold(client.account or client.address, decision.delay_s):
+            visit.delayed_s = decision.delay_s
+            return None
+        judgement.decision = decision = replace(
+            decision, verb=decision.delay_then, delay_s=0.0, retry_after_s=decision.delay_s
+        )
+        return _refusal(decision, visit.policy) if decision.verb.refuses else None
+
+    def _gate(self, visit: Visit, name: str, refusal: Refusal) -> Refusal | None:
+        """A gate of the policy: refuses, or only says so where nothing may be refused."""
+        shadow = visit.watching
+        found = Finding(refusal.reason, {})
+        visit.gates += (RuleFinding(name, "gate", "listed", shadow, Verb.BLOCK, found),)
+        return None if shadow else refusal
+
+    def _answer(self, exchange: Exchange, visit: Visit, refusal: Refusal) -> None:
+        visit.refusal = refusal
+        head = visit.head
+        speaker = dialect_for_errors(head.path, head.headers)
+        reply = speaker.refusal(refusal, visit.id, visit.policy.refusal.contact_url)
+        exchange.answer(reply, close=refusal.close)
+
+    def _settle(self, exchange: Exchange, visit: Visit) -> None:
+        if visit.refused and visit.judgement is not None:
+            self._judge.take_back(visit.judgement)
+        client = visit.client
+        if client is not None and client.provisional and not visit.refused:
+            status = exchange.progress.status
+            if status is not None and 200 <= status < 300:
+                self._identifier.prove(client, self._clock.now())
+
+
+def _unreadable(error: UnreadableBody) -> Refusal:
+    return Refusal(400, error.reason, error.message)
+
+
+def _refusal(decision: Decision, policy: Policy) -> Refusal:
+    """What the caller is told: that it was refused and when to come again, never by which rule."""
+    message = policy.refusal.message
+    if decision.verb is Verb.THROTTLE:
+        return Refusal(
+            429,
+            "rate_limited",
+            message or "Too many requests. Slow down and try again later.",
+            retry_after_s=decision.retry_after_s,
+        )
+    return Refusal(403, "request_blocked", message or "Refused.", should_retry=False)

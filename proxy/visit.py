@@ -1,0 +1,70 @@
+"""One request under way: what the stages of the line have made of it so far."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from proxy.decision import ALLOWED, Decision, RuleFinding, Verb
+from proxy.dialects.base import ReadAsk, ReplyReader
+from proxy.errors import Refusal
+from proxy.facts import Ask, Client, Route
+from proxy.head import Head
+from proxy.judgement import Judgement
+from proxy.policy.model import Policy
+
+Mode = Literal["enforce", "shadow", "bypass"]
+
+
+@dataclass(slots=True)
+class Visit:
+    """One request under way, filled in stage by stage."""
+
+    id: str
+    received: float
+    """Unix time."""
+    head: Head
+    policy: Policy
+    mode: Mode
+    route: Route | None = None
+    client: Client | None = None
+    body: bytes = b""
+    read: ReadAsk | None = None
+    end_user: str | None = None
+    judgement: Judgement | None = None
+    gates: tuple[RuleFinding, ...] = ()
+    """Gates of the policy (`keys`, `unknown_routes`, `uninspectable`) that found something."""
+    delayed_s: float = 0.0
+    decide_s: float = 0.0
+    refusal: Refusal | None = None
+    """What the caller was told in place of the model's answer, ours or the upstream's failure."""
+    refused: bool = False
+    """Whether it was us who refused."""
+    reader: ReplyReader | None = None
+
+    @property
+    def watching(self) -> bool:
+        """Whether policy may refuse nothing: shadow mode, of the process or the policy."""
+        return self.mode != "enforce" or self.policy.mode == "shadow"
+
+    @property
+    def ask(self) -> Ask | None:
+        """What is asked of the model, where the body was read."""
+        return self.read.ask if self.read is not None else None
+
+    @property
+    def decision(self) -> Decision:
+        """The one decision, gates included."""
+        decision = self.judgement.decision if self.judgement is not None else ALLOWED
+        if self.gates:
+            decision = replace(decision, findings=self.gates + decision.findings)
+        if self.refused and self.refusal is not None and not decision.verb.refuses:
+            gate = self.gates[-1] if self.gates and not self.watching else None
+            decision = replace(
+                decision,
+                verb=Verb.THROTTLE if self.refusal.retry_after_s else Verb.BLOCK,
+                rule=gate.rule if gate else None,
+                kind=gate.kind if gate else "limit",
+                reason=self.refusal.reason,
+            )
+        return decision
