@@ -46,8 +46,9 @@ class AnthropicStream(StreamReader):
     __slots__ = ()
     delta_mark = b'"content_block_delta"'
 
-    # `event: content_block_delta`, and the JSON around the text of a text_delta.
-    _wrapper_bytes = 128
+    # The lines and the JSON around the text of a text_delta; those of content_block_start and ping.
+    _delta_wrapper_bytes = 115
+    _opening_bytes = 160
 
     def noteworthy(self, events: bytes) -> bool:
         """Whether a usage object stands in there; finish reasons come with one."""
@@ -67,7 +68,7 @@ class AnthropicStream(StreamReader):
 
     def estimated_output_tokens(self) -> int:
         """By the bytes of text, for a delta holds several tokens."""
-        text = max(0, self.bytes - self.deltas * self._wrapper_bytes)
+        text = self.bytes - self._opening_bytes - self.deltas * self._delta_wrapper_bytes
         return max(self.deltas, text // BYTES_PER_TOKEN) if self.deltas else 0
 
 

@@ -45,6 +45,7 @@ class StreamReader:
         "_drop_usage",
         "_dropped",
         "_idle",
+        "_news",
         "_splitter",
         "bytes",
         "deltas",
@@ -61,6 +62,7 @@ class StreamReader:
         """Bytes of the events so far that were not worth parsing."""
         self._drop_usage = drop_usage
         self._dropped = False
+        self._news = False
         self._idle = True
         self._splitter = EventSplitter()
 
@@ -88,7 +90,7 @@ class StreamReader:
         self._idle = splitter.idle
         if not self._drop_usage:
             for piece in pieces:
-                self._note(piece)
+                self._drops(piece)
             return data
         return b"".join([piece for piece in pieces if not self._drops(piece)])
 
@@ -96,21 +98,19 @@ class StreamReader:
         """The bytes still held back: an event that the stream broke off, or left unended."""
         rest, self._splitter = self._splitter.rest, EventSplitter()
         self._idle = True
-        if not self._drop_usage:
-            self._note(rest)
-            return b""
-        return b"" if self._drops(rest) else rest
+        return b"" if self._drops(rest) or not self._drop_usage else rest
 
     def _drops(self, piece: bytes) -> bool:
+        """Learn from one piece of the stream; whether it goes no further, where usage is dropped."""
         if piece != b"\n":  # else the rest of a CRLF, which shares its event's fate
-            self._dropped = self._note(piece)
+            self.deltas += piece.count(self.delta_mark)
+            self._news = self.noteworthy(piece)
+            self._dropped = self._news and self._parsed(piece)
+        if not self._news:
+            self.bytes += len(piece)
         return self._dropped
 
-    def _note(self, event: bytes) -> bool:
-        self.deltas += event.count(self.delta_mark)
-        if not self.noteworthy(event):
-            self.bytes += len(event)
-            return False
+    def _parsed(self, event: bytes) -> bool:
         try:
             parsed = jiter.from_json(data_of(event), cache_mode="none")
         except ValueError:

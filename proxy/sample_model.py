@@ -1,0 +1,298 @@
+"""
+A sample model on loopback, for a first run without an upstream, for demonstrations and for tests.
+
+It speaks OpenAI chat completions and Anthropic messages, plain and streamed, with the ids, stop
+reasons and usage that the real APIs give. What it says is deterministic: it repeats the last user
+message. It accepts any key.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from proxy.dialects.anthropic_messages import ANTHROPIC_MESSAGES
+from proxy.dialects.base import Dialect, UnreadableBody
+from proxy.dialects.openai_chat import OPENAI_CHAT
+from proxy.dialects.routes import dialect_for_errors
+from proxy.errors import Refusal
+from proxy.facts import Ask
+
+MODELS = ("sample-large", "sample-small")
+"""What `/v1/models` lists; requests may name any model."""
+
+_BODY_LIMIT = 64 * 1024 * 1024
+_CREATED = 1735689600
+_CREATED_AT = "2025-01-01T00:00:00Z"
+_QUOTED_WORDS = 48
+_JSON = {"Content-Type": "application/json"}
+_EVENT_STREAM = {"Content-Type": "text/event-stream; charset=utf-8", "Cache-Control": "no-cache"}
+
+_TOKEN = re.compile(r"\s*\S+")
+_ROLES = frozenset(("system", "developer", "user", "assistant", "tool", "function"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What the model says to one request, cut at its output limit."""
+
+    model: str | None
+    tokens: tuple[str, ...]
+    cut: bool
+    input_tokens: int
+
+    @property
+    def text(self) -> str:
+        return "".join(self.tokens)
+
+
+def sample_model_app(token_delay: float = 0.02) -> web.Application:
+    """The sample model as an application; `token_delay` is in seconds, per token streamed."""
+    app = web.Application(client_max_size=_BODY_LIMIT)
+
+    async def chat(request: web.Request) -> web.StreamResponse:
+        return await _serve(request, OPENAI_CHAT, token_delay)
+
+    async def messages(request: web.Request) -> web.StreamResponse:
+        return await _serve(request, ANTHROPIC_MESSAGES, token_delay)
+
+    app.router.add_post("/v1/chat/completions", chat)
+    app.router.add_post("/v1/messages", messages)
+    app.router.add_get("/v1/models", _list_models)
+    app.router.add_get("/v1/models/{id}", _get_model)
+    app.router.add_route("*", "/{path:.*}", _unknown)
+    return app
+
+
+async def start_sample_model(
+    token_delay: float = 0.02,
+) -> tuple[str, Callable[[], Awaitable[None]]]:
+    """Serve the sample model on a free loopback port; returns its URL and what stops it."""
+    runner = web.AppRunner(
+        sample_model_app(token_delay),
+        access_log=None,
+        handler_cancellation=True,
+        shutdown_timeout=0.1,
+    )
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    port = runner.addresses[0][1]
+    return f"http://127.0.0.1:{port}", runner.cleanup
+
+
+async def _serve(request: web.Request, dialect: Dialect, delay: float) -> web.StreamResponse:
+    try:
+        ask = dialect.read(await request.read()).ask
+    except UnreadableBody as error:
+        return _error(dialect, 400, error.reason, error.message)
+    fault = _fault(ask, dialect)
+    if fault is not None:
+        return _error(dialect, 400, "invalid_value", fault)
+    answer = _answer(ask)
+    openai = dialect is OPENAI_CHAT
+    if not ask.stream:
+        reply = _completion(ask, answer) if openai else _message(answer)
+        return web.Response(body=orjson.dumps(reply), headers=_JSON | _ids(dialect))
+    events = _completion_events(ask, answer) if openai else _message_events(answer)
+    return await _stream(request, _ids(dialect), events, delay / ask.choices)
+
+
+async def _stream(
+    request: web.Request, ids: dict[str, str], events: list[bytes], delay: float
+) -> web.StreamResponse:
+    response = web.StreamResponse(headers=_EVENT_STREAM | ids)
+    try:
+        await response.prepare(request)
+        async for event in _paced(events, delay):
+            await response.write(event)
+    except ConnectionResetError:
+        pass  # the client has gone; nobody is left to tell
+    return response
+
+
+async def _paced(events: list[bytes], delay: float) -> AsyncIterator[bytes]:
+    for index, event in enumerate(events):
+        if index:
+            await asyncio.sleep(delay)
+        yield event
+
+
+def _fault(ask: Ask, dialect: Dialect) -> str | None:
+    if not ask.model:
+        return "model: a model is required."
+    if not any(turn.role != "system" for turn in ask.turns):
+        return "messages: at least one message is required."
+    if any(turn.role not in _ROLES for turn in ask.turns):
+        return "messages: a message has an unknown role."
+    if ask.temperature is not None and not 0 <= ask.temperature <= 2:
+        return "temperature: must be between 0 and 2."
+    if ask.choices > 128:
+        return "n: must be at most 128."
+    if ask.max_output_tokens is None and dialect is ANTHROPIC_MESSAGES:
+        return "max_tokens: a limit is required."
+    if ask.max_output_tokens == 0:
+        return "max_tokens: must be at least 1."
+    return None
+
+
+def _answer(ask: Ask) -> _Answer:
+    said = next((turn.text for turn in reversed(ask.turns) if turn.role == "user"), "")
+    quote = " ".join(said.split()[:_QUOTED_WORDS])
+    tokens = tuple(_TOKEN.findall(f'You said: "{quote}" I am the sample model and only repeat.'))
+    limit = ask.max_output_tokens
+    cut = limit is not None and limit < len(tokens)
+    return _Answer(
+        model=ask.model,
+        tokens=tokens[:limit] if cut else tokens,
+        cut=cut,
+        input_tokens=3 + sum(4 + len(turn.text) // 4 for turn in ask.turns),
+    )
+
+
+def _completion(ask: Ask, answer: _Answer) -> dict[str, Any]:
+    message = {"role": "assistant", "content": answer.text, "refusal": None}
+    return {
+        **_completion_head(answer, "chat.completion"),
+        "choices": [
+            {
+                "index": index,
+                "message": message,
+                "logprobs": None,
+                "finish_reason": "length" if answer.cut else "stop",
+            }
+            for index in range(ask.choices)
+        ],
+        "usage": _completion_usage(ask, answer),
+    }
+
+
+def _completion_events(ask: Ask, answer: _Answer) -> list[bytes]:
+    head = _completion_head(answer, "chat.completion.chunk")
+    # As the real API does: with usage asked for, all chunks have the key and one more the figures.
+    tail = {"usage": None} if ask.asks_usage else {}
+
+    def chunk(index: int, delta: dict[str, Any], finish_reason: str | None) -> bytes:
+        choice = {"index": index, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
+        return _event({**head, "choices": [choice], **tail})
+
+    everyone = range(ask.choices)
+    events = [chunk(i, {"role": "assistant", "content": ""}, None) for i in everyone]
+    events += [chunk(i, {"content": token}, None) for token in answer.tokens for i in everyone]
+    events += [chunk(i, {}, "length" if answer.cut else "stop") for i in everyone]
+    if ask.asks_usage:
+        events.append(_event({**head, "choices": [], "usage": _completion_usage(ask, answer)}))
+    return [*events, b"data: [DONE]\n\n"]
+
+
+def _completion_head(answer: _Answer, kind: str) -> dict[str, Any]:
+    return {
+        "id": f"chatcmpl-{uuid.uuid4().hex}",
+        "object": kind,
+        "created": int(time.time()),
+        "model": answer.model,
+    }
+
+
+def _completion_usage(ask: Ask, answer: _Answer) -> dict[str, Any]:
+    output = len(answer.tokens) * ask.choices
+    return {
+        "prompt_tokens": answer.input_tokens,
+        "completion_tokens": output,
+        "total_tokens": answer.input_tokens + output,
+        "prompt_tokens_details": {"cached_tokens": 0},
+        "completion_tokens_details": {"reasoning_tokens": 0},
+    }
+
+
+def _message(answer: _Answer) -> dict[str, Any]:
+    return {
+        "id": f"msg_{uuid.uuid4().hex}",
+        "type": "message",
+        "role": "assistant",
+        "model": answer.model,
+        "content": [{"type": "text", "text": answer.text}],
+        "stop_reason": "max_tokens" if answer.cut else "end_turn",
+        "stop_sequence": None,
+        "usage": {"input_tokens": answer.input_tokens, "output_tokens": len(answer.tokens)},
+    }
+
+
+def _message_events(answer: _Answer) -> list[bytes]:
+    whole = _message(answer)
+    start = whole | {
+        "content": [],
+        "stop_reason": None,
+        "usage": {"input_tokens": answer.input_tokens, "output_tokens": 1},
+    }
+    stop = {"stop_reason": whole["stop_reason"], "stop_sequence": None}
+    block = {"type": "text", "text": ""}
+    events: list[dict[str, Any]] = [
+        {"type": "message_start", "message": start},
+        {"type": "content_block_start", "index": 0, "content_block": block},
+        {"type": "ping"},
+    ]
+    for token in answer.tokens:
+        delta = {"type": "text_delta", "text": token}
+        events.append({"type": "content_block_delta", "index": 0, "delta": delta})
+    events += [
+        {"type": "content_block_stop", "index": 0},
+        {
+            "type": "message_delta",
+            "delta": stop,
+            "usage": {"output_tokens": len(answer.tokens)},
+        },
+        {"type": "message_stop"},
+    ]
+    return [_event(event, event["type"]) for event in events]
+
+
+def _event(data: dict[str, Any], name: str | None = None) -> bytes:
+    written = b"data: %b\n\n" % orjson.dumps(data)
+    return b"event: %b\n%b" % (name.encode(), written) if name else written
+
+
+async def _list_models(request: web.Request) -> web.Response:
+    dialect = dialect_for_errors(request.path, request.raw_headers)
+    page: dict[str, Any] = {"object": "list", "data": [_listed(dialect, id_) for id_ in MODELS]}
+    if dialect is ANTHROPIC_MESSAGES:
+        del page["object"]
+        page |= {"has_more": False, "first_id": MODELS[0], "last_id": MODELS[-1]}
+    return web.Response(body=orjson.dumps(page), headers=_JSON | _ids(dialect))
+
+
+async def _get_model(request: web.Request) -> web.Response:
+    dialect = dialect_for_errors(request.path, request.raw_headers)
+    id_ = request.match_info["id"]
+    if id_ not in MODELS:
+        return _error(dialect, 404, "model_not_found", "The model does not exist.")
+    return web.Response(body=orjson.dumps(_listed(dialect, id_)), headers=_JSON | _ids(dialect))
+
+
+def _listed(dialect: Dialect, id_: str) -> dict[str, Any]:
+    if dialect is ANTHROPIC_MESSAGES:
+        return {"type": "model", "id": id_, "display_name": id_, "created_at": _CREATED_AT}
+    return {"id": id_, "object": "model", "created": _CREATED, "owned_by": "excise"}
+
+
+async def _unknown(request: web.Request) -> web.Response:
+    dialect = dialect_for_errors(request.path, request.raw_headers)
+    return _error(dialect, 404, "unknown_url", "The sample model does not serve this route.")
+
+
+def _error(dialect: Dialect, status: int, reason: str, message: str) -> web.Response:
+    ids = _ids(dialect)
+    reply = dialect.refusal(Refusal(status, reason, message), next(iter(ids.values())))
+    return web.Response(status=status, body=reply.body, headers=_JSON | ids)
+
+
+def _ids(dialect: Dialect) -> dict[str, str]:
+    name = "request-id" if dialect is ANTHROPIC_MESSAGES else "x-request-id"
+    return {name: f"req_{uuid.uuid4().hex}"}

@@ -1,0 +1,98 @@
+"""Only exact raw paths are known; all else is unknown, with a guess at the error format alone."""
+
+import pytest
+
+from proxy.dialects.routes import DIALECTS, dialect, dialect_for_errors, find_route
+from proxy.facts import Route
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "route"),
+    [
+        (
+            "POST",
+            "/v1/chat/completions",
+            Route("inspected", "openai_chat", "chat", "/v1/chat/completions"),
+        ),
+        ("POST", "/v1/messages", Route("inspected", "anthropic_messages", "chat", "/v1/messages")),
+        ("GET", "/v1/models", Route("passed", "", "", "/v1/models")),
+        ("HEAD", "/v1/models", Route("passed", "", "", "/v1/models")),
+        ("GET", "/v1/models/gpt-4o", Route("passed", "", "", "/v1/models/{id}")),
+        ("HEAD", "/v1/models/ft:m:org::x@1", Route("passed", "", "", "/v1/models/{id}")),
+    ],
+)
+def test_the_served_routes(method: str, path: str, route: Route) -> None:
+    assert find_route(method, path) == route
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/v1/chat/completions"),
+        ("post", "/v1/chat/completions"),
+        ("POST", "/v1/chat/completions/"),
+        ("POST", "//v1/chat/completions"),
+        ("POST", "/v1//chat/completions"),
+        ("POST", "/v1/./chat/completions"),
+        ("POST", "/v1/x/../chat/completions"),
+        ("POST", "/v1/chat/completion%73"),
+        ("POST", "/v1/chat%2Fcompletions"),
+        ("POST", "/V1/chat/completions"),
+        ("POST", "/v1/chat/completions;a"),
+        ("POST", "/v1/chat\\completions"),
+        ("POST", "http://x/v1/chat/completions"),
+        ("POST", "/v1/messages/count_tokens"),
+        ("POST", "/v1/models"),
+        ("DELETE", "/v1/models/m"),
+        ("GET", "/v1/models/"),
+        ("GET", "/v1/models/."),
+        ("GET", "/v1/models/.."),
+        ("GET", "/v1/models/a/b"),
+        ("GET", "/v1/models/a%2Fb"),
+        ("GET", "/v1/models/a\n"),
+        ("GET", "/v1/models/é"),
+        ("GET", "/v1/models/" + "a" * 257),
+        ("GET", ""),
+        ("OPTIONS", "*"),
+    ],
+)
+def test_whatever_is_not_written_exactly_so_is_unknown(method: str, path: str) -> None:
+    route = find_route(method, path)
+    assert route.kind == "unknown"
+    assert route.template == "unknown"
+    assert route.operation == ""
+
+
+def test_a_model_whose_name_only_starts_with_dots_is_a_model() -> None:
+    assert find_route("GET", "/v1/models/..a").kind == "passed"
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "name"),
+    [
+        ("/v1/chat/completions", (), "openai_chat"),
+        ("/v1/messages", (), "anthropic_messages"),
+        ("/v1/messages/count_tokens", (), "anthropic_messages"),
+        ("/v1/models", (), "openai_chat"),
+        ("/nowhere", (), "openai_chat"),
+        ("/v1/models", ((b"Anthropic-Version", b"2023-06-01"),), "anthropic_messages"),
+        ("/nowhere", ((b"Accept", b"*/*"), (b"anthropic-version", b"1")), "anthropic_messages"),
+        ("/nowhere", ((b"OpenAI-Organization", b"o"),), "openai_chat"),
+        ("/v1/chat/completions", ((b"anthropic-version", b"1"),), "openai_chat"),
+    ],
+)
+def test_the_error_format_follows_the_path_then_the_headers(
+    path: str, headers: tuple[tuple[bytes, bytes], ...], name: str
+) -> None:
+    assert dialect_for_errors(path, headers).name == name
+
+
+def test_an_unknown_path_that_tells_its_dialect_says_so_in_its_route() -> None:
+    assert find_route("POST", "/v1/messages/batches").dialect == "anthropic_messages"
+    assert find_route("POST", "/v1/embeddings").dialect == ""
+
+
+def test_every_dialect_is_found_by_its_name() -> None:
+    assert [dialect(one.name) for one in DIALECTS] == list(DIALECTS)
+    with pytest.raises(KeyError):
+        dialect("")
