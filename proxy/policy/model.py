@@ -1,0 +1,116 @@
+"""The shape of a policy file, as final values."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SerializeAsAny, field_validator
+
+from proxy.facts import Facts
+from proxy.rules.base import Mode, OnStoreFailure, RuleKind
+from proxy.rules.fields import Names, wrong
+from proxy.rules.match import Match
+
+_STRICT = ConfigDict(extra="forbid", frozen=True)
+
+
+class Defaults(BaseModel):
+    """What rules leave unsaid."""
+
+    model_config = _STRICT
+
+    on_store_failure: OnStoreFailure = "local"
+
+
+class Keys(BaseModel):
+    """API keys that are absent, or that nobody has vouched for yet."""
+
+    model_config = _STRICT
+
+    missing: Literal["block", "allow"] = "block"
+    unknown: Literal["provisional", "block", "allow"] = "provisional"
+
+
+class RefusalText(BaseModel):
+    """What refused callers are told besides the dialect's own words."""
+
+    model_config = _STRICT
+
+    message: str | None = Field(default=None, min_length=1, max_length=500)
+    contact_url: str | None = Field(default=None, pattern=r"^(https?://|mailto:)[!-~]{1,500}$")
+
+
+class Exemption(BaseModel):
+    """Traffic that some rules leave alone, until a day."""
+
+    model_config = _STRICT
+
+    name: str = Field(min_length=1, max_length=64)
+    match: Match
+    rules: Names
+    until: datetime.date
+    because: str = Field(min_length=1, max_length=500)
+
+    _applies: Callable[[Facts], bool] = PrivateAttr()
+    _ends: float = PrivateAttr()
+
+    @field_validator("until", mode="before")
+    @classmethod
+    def _read_until(cls, value: object) -> datetime.date:
+        try:
+            return datetime.date.fromisoformat(str(value))
+        except ValueError:
+            raise wrong("must be a day such as `2027-03-31`") from None
+
+    def model_post_init(self, _context: Any) -> None:
+        """Prepare the match and the last moment."""
+        self._applies = self.match.compiled()
+        after = self.until + datetime.timedelta(days=1)
+        midnight = datetime.datetime.combine(after, datetime.time(), datetime.UTC)
+        self._ends = midnight.timestamp()
+
+    def ended(self, now: float) -> bool:
+        """Whether its last day (UTC) is over."""
+        return now >= self._ends
+
+    def covers(self, facts: Facts, now: float) -> bool:
+        """Whether it speaks for this request at this time."""
+        return now < self._ends and self._applies(facts)
+
+
+class Policy(BaseModel):
+    """One loaded policy. Immutable: a reload replaces it whole."""
+
+    model_config = _STRICT
+
+    version: Literal[1]
+    mode: Mode = "enforce"
+    defaults: Defaults = Defaults()
+    keys: Keys = Keys()
+    uninspectable: Literal["block", "allow"] = "block"
+    unknown_routes: Literal["block", "allow"] = "block"
+    refusal: RefusalText = RefusalText()
+    exemptions: tuple[Exemption, ...] = ()
+    rules: tuple[SerializeAsAny[RuleKind], ...] = ()
+    digest: str = ""
+    """`sha256:…` of the text that was loaded."""
+
+    _on_identity: tuple[RuleKind, ...] = PrivateAttr(default=())
+    _on_body: tuple[RuleKind, ...] = PrivateAttr(default=())
+
+    def model_post_init(self, _context: Any) -> None:
+        """Sort the rules by when they can be judged."""
+        self._on_identity = tuple(rule for rule in self.rules if not rule.needs_body)
+        self._on_body = tuple(rule for rule in self.rules if rule.needs_body)
+
+    def rules_of(self, stage: Literal["identity", "body", "all"]) -> tuple[RuleKind, ...]:
+        """The rules that a stage judges."""
+        match stage:
+            case "identity":
+                return self._on_identity
+            case "body":
+                return self._on_body
+            case "all":
+                return self.rules

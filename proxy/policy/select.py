@@ -1,0 +1,60 @@
+"""select: the rules that apply to these facts, less exemptions, with the counters that they want."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from proxy.counters.protocol import Op
+from proxy.facts import Facts
+from proxy.policy.model import Policy
+from proxy.rules.base import RuleKind
+
+Stage = Literal["identity", "body", "all"]
+"""What is known: the identity alone, then the body too; `all` judges both at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """A rule that applies, and its counter operations."""
+
+    rule: RuleKind
+    ops: tuple[Op, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What applies; which rules found no subject; which exemptions spoke."""
+
+    selected: tuple[Selected, ...]
+    no_subject: tuple[str, ...] = ()
+    exempted_by: tuple[str, ...] = ()
+
+
+NOTHING = Selection(())
+
+
+def select(policy: Policy, facts: Facts, now: float, stage: Stage) -> Selection:
+    """The rules of one stage that apply; `now` in Unix seconds decides which exemptions still run."""
+    rules = policy.rules_of(stage)
+    if not rules:
+        return NOTHING
+    exempt: dict[str, str] = {}
+    for exemption in policy.exemptions:
+        if exemption.covers(facts, now):
+            exempt.update(dict.fromkeys(exemption.rules, exemption.name))
+    selected: list[Selected] = []
+    no_subject: list[str] = []
+    spoke: dict[str, None] = {}
+    for rule in rules:
+        if not rule.applies(facts):
+            continue
+        if exempt and rule.name in exempt:
+            spoke[exempt[rule.name]] = None
+            continue
+        subject = rule.subject(facts)
+        if subject is None:
+            no_subject.append(rule.name)
+        else:
+            selected.append(Selected(rule, rule.counters(facts, subject)))
+    return Selection(tuple(selected), tuple(no_subject), tuple(spoke))

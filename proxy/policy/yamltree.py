@@ -1,0 +1,155 @@
+"""
+Strict YAML: the text is composed, never constructed, and scalars are read by YAML 1.2's core schema.
+
+PyYAML alone reads `NO` as false and `60:30` as 3630. Here a plain scalar that YAML 1.1 and 1.2 read
+differently is a mistake with a place. Tags, duplicate keys and several documents are mistakes too.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+import yaml
+
+from proxy.policy.mistake import Mistake
+
+MAX_BYTES = 1024 * 1024
+MAX_DEPTH = 32
+MAX_NODES = 50_000
+"""Nodes visited, aliases expanded: bounds what a few lines of nested aliases may grow to."""
+
+Path = tuple[str | int, ...]
+Data = dict[str, "Data"] | list["Data"] | str | int | float | bool | None
+
+_INT = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})\Z")
+_FLOAT = re.compile(r"[-+]?(0|[1-9][0-9]*)(\.[0-9]+)([eE][-+]?[0-9]+)?\Z")
+_AMBIGUOUS = re.compile(
+    r"(?:y|Y|yes|Yes|YES|n|N|no|No|NO|on|On|ON|off|Off|OFF|True|TRUE|False|FALSE|~|Null|NULL"
+    r"|[-+]?0[0-7_]+|[-+]?0[xob][0-9a-fA-F_]+|[-+]?[0-9][0-9_]*_[0-9_]*(\.[0-9_]*)?"
+    r"|[-+]?[0-9]+(:[0-5]?[0-9])+(\.[0-9]*)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"
+    r"|[-+]?[0-9]+\.|[-+]?\.[0-9]+|[-+]?[0-9]+[eE][-+]?[0-9]+|=|<<)\Z"
+)
+_TAG = "tag:yaml.org,2002:"
+_PLAIN_TAGS = frozenset(
+    _TAG + name
+    for name in ("str", "int", "float", "bool", "null", "map", "seq", "timestamp", "merge", "value")
+)
+
+
+@dataclass(slots=True)
+class Tree:
+    """Plain data, and where each value and key stands (line, column from 1)."""
+
+    file: str
+    data: Data = None
+    values: dict[Path, tuple[int, int]] = field(default_factory=dict)
+    keys: dict[Path, tuple[int, int]] = field(default_factory=dict)
+    mistakes: list[Mistake] = field(default_factory=list)
+
+    def place(self, path: Path, *, key: bool = False) -> tuple[int, int]:
+        """Where `path` stands; its nearest known ancestor where it is absent."""
+        if key and path in self.keys:
+            return self.keys[path]
+        while path and path not in self.values:
+            path = path[:-1]
+        return self.values.get(path, (1, 1))
+
+    def mistake(
+        self, path: Path, message: str, suggestion: str | None = None, *, key: bool = False
+    ) -> None:
+        """Note a mistake at a path."""
+        line, column = self.place(path, key=key)
+        self.mistakes.append(Mistake(self.file, line, column, message, suggestion))
+
+
+def read_tree(text: str, file: str) -> Tree:
+    """Compose a text; all mistakes are in the tree, none is raised."""
+    tree = Tree(file)
+    if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
+        tree.mistakes.append(Mistake(file, 1, 1, f"the file is larger than {MAX_BYTES} bytes"))
+        return tree
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+        tree.mistakes.append(Mistake(file, line, column, f"not YAML: {error.problem or error}"))
+        return tree
+    except yaml.YAMLError as error:
+        tree.mistakes.append(Mistake(file, 1, 1, f"not YAML: {str(error).splitlines()[0]}"))
+        return tree
+    except RecursionError:
+        tree.mistakes.append(Mistake(file, 1, 1, f"nested deeper than {MAX_DEPTH} levels"))
+        return tree
+    if root is None:
+        tree.mistakes.append(Mistake(file, 1, 1, "the file is empty"))
+    else:
+        tree.data = _Walk(tree).value(root, (), 0)
+    return tree
+
+
+class _Walk:
+    def __init__(self, tree: Tree) -> None:
+        self._tree = tree
+        self._nodes = 0
+
+    def value(self, node: yaml.Node, path: Path, depth: int) -> Data:
+        tree = self._tree
+        tree.values[path] = (node.start_mark.line + 1, node.start_mark.column + 1)
+        self._nodes += 1
+        if depth > MAX_DEPTH or self._nodes > MAX_NODES:
+            if self._nodes <= MAX_NODES + 1:
+                what = (
+                    f"nested deeper than {MAX_DEPTH} levels" if depth > MAX_DEPTH else "too large"
+                )
+                tree.mistake(path, what)
+                self._nodes = MAX_NODES + 1
+            return None
+        if node.tag not in _PLAIN_TAGS:
+            tree.mistake(path, "tags (`!…`) are not allowed")
+            return None
+        if isinstance(node, yaml.MappingNode):
+            return self._mapping(node, path, depth)
+        if isinstance(node, yaml.SequenceNode):
+            items = enumerate(node.value)
+            return [self.value(item, (*path, at), depth + 1) for at, item in items]
+        assert isinstance(node, yaml.ScalarNode)
+        return self._scalar(node, path)
+
+    def _mapping(self, node: yaml.MappingNode, path: Path, depth: int) -> Data:
+        tree = self._tree
+        result: dict[str, Data] = {}
+        for key_node, value_node in node.value:
+            place = (key_node.start_mark.line + 1, key_node.start_mark.column + 1)
+            if not isinstance(key_node, yaml.ScalarNode):
+                tree.mistakes.append(Mistake(tree.file, *place, "a key must be a plain word"))
+                continue
+            key = key_node.value
+            at = (*path, key)
+            if key in result:
+                message = f"`{key}` stands here twice; first in line {tree.keys[at][0]}"
+                tree.mistakes.append(Mistake(tree.file, *place, message))
+                continue
+            tree.keys[at] = place
+            result[key] = self.value(value_node, at, depth + 1)
+        return result
+
+    def _scalar(self, node: yaml.ScalarNode, path: Path) -> Data:
+        text: str = node.value
+        if node.style is not None:
+            return text
+        if text in {"", "null"}:
+            return None
+        if text == "true":
+            return True
+        if text == "false":
+            return False
+        if _INT.match(text):
+            return int(text)
+        if _FLOAT.match(text):
+            return float(text)
+        if _AMBIGUOUS.match(text):
+            message = f"`{text}` means different things to different YAML readers; quote it"
+            self._tree.mistake(path, message, f'`"{text}"`')
+        return text

@@ -1,0 +1,95 @@
+"""
+`action:` — what a rule does about its finding. One shape everywhere.
+
+    allow | log | throttle | block
+    delay: {at_most: 2s, then: throttle}
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Final
+
+from pydantic import PlainValidator
+
+from proxy.decision import Verb
+from proxy.rules.fields import nearest, wrong
+from proxy.rules.units import parse_duration
+
+LONGEST_DELAY = 60.0
+"""Seconds. Clients give up on a request that shows no sign of life for longer."""
+
+_WORDS: Final = {
+    "allow": Verb.ALLOW,
+    "log": Verb.LOG,
+    "throttle": Verb.THROTTLE,
+    "block": Verb.BLOCK,
+}
+_THEN: Final = ("allow", "log", "throttle", "block")
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """What is done; `at_most` and `then` belong to `delay`."""
+
+    verb: Verb
+    at_most: float = 0.0
+    """Seconds that a request may be held back."""
+    then: Verb = Verb.ALLOW
+    """What is done where more would be needed."""
+
+    @property
+    def strongest(self) -> Verb:
+        """The most that it can do to a request."""
+        return max(self.verb, self.then)
+
+
+def parse_action(value: object) -> Action:
+    """An action out of YAML data. Raises a mistake with its place."""
+    if isinstance(value, str):
+        if value in _WORDS:
+            return Action(_WORDS[value])
+        if value == "delay":
+            raise wrong("`delay` says for how long: `delay: (at_most: 2s, then: throttle)`")
+        if value == "degrade":
+            raise wrong("`degrade` is not supported by this version yet")
+        raise wrong("must be one of allow, log, delay, throttle, block", (), _near(value))
+    if not isinstance(value, dict) or len(value) != 1:
+        raise wrong("must be one action, such as `throttle` or `delay: (at_most: 2s)`")
+    word, details = next(iter(value.items()))
+    if word == "degrade":
+        raise wrong("`degrade` is not supported by this version yet", (word,))
+    if word == "block":
+        raise wrong("bans (`block: (for: …)`) are not supported by this version yet", (word,))
+    if word != "delay":
+        raise wrong("must be one of allow, log, delay, throttle, block", (word,), _near(word))
+    return _delay(details)
+
+
+def _delay(details: object) -> Action:
+    if not isinstance(details, dict):
+        raise wrong("must say how long: `at_most: 2s`", ("delay",))
+    for key in details:
+        if key not in {"at_most", "then"}:
+            raise wrong(f"`{key}` is not a field of `delay`", ("delay", key))
+    if "at_most" not in details:
+        raise wrong("`delay` needs `at_most`", ("delay",))
+    try:
+        at_most = parse_duration(details["at_most"])
+    except ValueError as error:
+        raise wrong(str(error), ("delay", "at_most")) from None
+    if at_most > LONGEST_DELAY:
+        raise wrong("must be at most 60s", ("delay", "at_most"))
+    then = details.get("then", "allow")
+    if then not in _THEN:
+        place = ("delay", "then")
+        raise wrong("must be one of allow, log, throttle, block", place, _near(str(then)))
+    return Action(Verb.DELAY, at_most, _WORDS[then])
+
+
+def _near(word: str) -> str | None:
+    return nearest(word, ("allow", "block", "delay", "log", "throttle"))
+
+
+ActionField = Annotated[Action, PlainValidator(parse_action, json_schema_input_type=str | dict)]
+"""An action, from a word or a mapping of one key."""

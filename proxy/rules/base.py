@@ -1,0 +1,156 @@
+"""
+What every rule kind is: its fields are its YAML schema, its docstring is its operator page.
+
+A rule says which counters it wants for a request's facts and then judges what they read. It does no
+I/O, writes no answer and reads no clock.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
+
+from proxy.counters.protocol import Op, Reading
+from proxy.decision import Family, Finding, Verb
+from proxy.facts import Facts
+from proxy.rules.action import Action, ActionField
+from proxy.rules.fields import Names, nearest, wrong
+from proxy.rules.match import Match
+from proxy.rules.subjects import CHOSEN_BY_CALLERS, FROM_BODY, SUBJECTS, SubjectOf, subject_of
+
+Mode = Literal["enforce", "shadow"]
+OnStoreFailure = Literal["local", "allow", "block"]
+PROFILES = ("agent", "batch", "eval", "gateway", "multi_tenant", "rag")
+_NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
+
+
+class RuleKind(BaseModel):
+    """Fields that all kinds share."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: ClassVar[str]
+    family: ClassVar[Family]
+    plain_limit: ClassVar[bool] = False
+    """A limit that callers can know and keep: it may block without a second family's evidence."""
+
+    name: str = Field(pattern=_NAME)
+    """What events and metrics call the rule: lower-case letters, digits, `.`, `_`, `-`."""
+    mode: Mode = "enforce"
+    """`shadow` judges and logs, and never acts."""
+    match: Match | None = None
+    """Which requests the rule is about; all where absent."""
+    per: Names
+    """Whom the rule counts: a subject, or a list that makes one composite subject."""
+    action: ActionField | None = None
+    score: float | None = Field(default=None, gt=0, le=1000, strict=True)
+    """Suspicion that a finding adds to the subject."""
+    excuse: Names | None = None
+    """Declared profiles that the rule does not apply to."""
+    counts: Literal["admitted", "attempts"] = "admitted"
+    """Whether refused requests count too."""
+    on_store_failure: OnStoreFailure | None = None
+    """What to do while the store does not answer; the policy's default where absent."""
+    acknowledge_single_family: str | None = Field(default=None, min_length=1)
+    """Why this rule may block on one family's evidence alone."""
+
+    _subject: SubjectOf = PrivateAttr()
+    _applies: Callable[[Facts], bool] | None = PrivateAttr(default=None)
+    _excused: frozenset[str] = PrivateAttr(default=frozenset())
+    _key: str = PrivateAttr()
+    _needs_body: bool = PrivateAttr()
+
+    @field_validator("per")
+    @classmethod
+    def _check_per(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for at, name in enumerate(value):
+            if name in {"template", "campaign"}:
+                raise wrong(f"`{name}` is not supported by this version yet", (at,))
+            if name not in SUBJECTS:
+                words = ", ".join(SUBJECTS)
+                raise wrong(f"must be one of {words}", (at,), nearest(name, SUBJECTS))
+        if len(set(value)) != len(value):
+            raise wrong("names a subject twice")
+        return value
+
+    @field_validator("excuse")
+    @classmethod
+    def _check_excuse(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        for at, name in enumerate(value or ()):
+            if name not in PROFILES:
+                message = f"must be one of {', '.join(PROFILES)}"
+                raise wrong(message, (at,), nearest(name, PROFILES))
+        return value
+
+    @model_validator(mode="after")
+    def _check_action(self) -> RuleKind:
+        if self.action is None and self.score is None:
+            raise wrong("a rule needs an `action`, a `score`, or both")
+        strongest = self.action.strongest if self.action is not None else Verb.ALLOW
+        if set(self.per) <= CHOSEN_BY_CALLERS and strongest > Verb.LOG:
+            raise wrong(
+                "callers choose this subject freely, so alone it may only log or score; "
+                "add another subject, such as `account`",
+                ("per",),
+            )
+        acknowledged = self.acknowledge_single_family is not None or self.family == "listed"
+        if strongest is Verb.BLOCK and not (self.plain_limit or acknowledged):
+            raise wrong(
+                "one family's evidence alone may not block; score it, or say why with "
+                "`acknowledge_single_family`",
+                ("action",),
+            )
+        return self
+
+    def model_post_init(self, _context: Any) -> None:
+        """Prepare at load what would otherwise be worked out for each request."""
+        self._subject = subject_of(self.per)
+        self._excused = frozenset(self.excuse or ())
+        if self.match is not None:
+            self._applies = self.match.compiled()
+        matched = self.match.model_dump_json(exclude_none=True) if self.match else ""
+        counted = "\n".join((self.kind, ",".join(self.per), matched, *self.counted_by()))
+        digest = hashlib.blake2b(counted.encode(), digest_size=4).hexdigest()
+        self._key = f"{self.name}:{digest}"
+        of_match = self.match is not None and self.match.needs_body
+        of_subject = not FROM_BODY.isdisjoint(self.per)
+        self._needs_body = of_match or of_subject or self.looks_at_body()
+
+    def counted_by(self) -> tuple[str, ...]:
+        """The kind's own fields that change what is counted: their change starts new counters."""
+        return ()
+
+    def looks_at_body(self) -> bool:
+        """Whether the kind's own fields ask for more than the identity."""
+        return True
+
+    @property
+    def needs_body(self) -> bool:
+        """False where the identity alone decides: then judged before the body is read."""
+        return self._needs_body
+
+    @property
+    def does(self) -> Action:
+        """The action; a rule that only scores logs."""
+        return self.action if self.action is not None else Action(Verb.LOG)
+
+    def applies(self, facts: Facts) -> bool:
+        """Whether the rule is about this request at all."""
+        if self._excused and facts.client.profile in self._excused:
+            return False
+        return self._applies is None or self._applies(facts)
+
+    def subject(self, facts: Facts) -> str | None:
+        """Whom it counts; None where the request has no such subject."""
+        return self._subject(facts)
+
+    def counters(self, facts: Facts, subject: str) -> tuple[Op, ...]:
+        """The counter operations that it wants for these facts."""
+        raise NotImplementedError
+
+    def judge(self, facts: Facts, readings: Sequence[Reading]) -> Finding | None:
+        """A finding, or nothing. `readings` come in the order of its counters."""
+        raise NotImplementedError

@@ -1,0 +1,70 @@
+"""
+Field types that rules and policies share: how a YAML value becomes a final value, or a mistake.
+
+Validators raise `Wrong` with the path below the field where the mistake stands, so that the loader can
+point at the very word.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable
+from typing import Annotated, Any
+
+from pydantic import PlainValidator
+from pydantic_core import PydanticCustomError
+
+from proxy.rules.units import Rate, parse_duration, parse_rate
+
+
+def wrong(
+    message: str, path: tuple[str | int, ...] = (), suggestion: str | None = None
+) -> PydanticCustomError:
+    """A mistake in operators' words, `path` below the field that is being read."""
+    # pydantic reads braces as placeholders.
+    text = message.replace("{", "(").replace("}", ")")
+    context = {"path": path, "suggestion": suggestion}
+    return PydanticCustomError("wrong", text, context)
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The known word that `word` was most likely meant to be, if any is near."""
+    near = difflib.get_close_matches(word.lower(), list(known), n=1, cutoff=0.6)
+    return f"`{near[0]}`" if near else None
+
+
+def _read(parse: Callable[[object], Any]) -> Callable[[object], Any]:
+    def read(value: object) -> Any:
+        try:
+            return parse(value)
+        except ValueError as error:
+            raise wrong(str(error)) from None
+
+    return read
+
+
+def _listed(value: object) -> object:
+    """A lone word stands for a list of one."""
+    return value if isinstance(value, list) else [value]
+
+
+def _names(value: object) -> tuple[str, ...]:
+    names = _listed(value)
+    assert isinstance(names, list)
+    if not names:
+        raise wrong("must name at least one")
+    for at, name in enumerate(names):
+        if not isinstance(name, str) or not name:
+            path = (at,) if isinstance(value, list) else ()
+            raise wrong("must be a word; quote it if it looks like a number", path)
+    return tuple(names)
+
+
+Duration = Annotated[float, PlainValidator(_read(parse_duration), json_schema_input_type=str)]
+"""Seconds, from `250ms`, `2s`, `5m`, `1h`, `1d`."""
+
+RateField = Annotated[Rate, PlainValidator(_read(parse_rate), json_schema_input_type=str)]
+"""A rate, from `60/minute`."""
+
+Names = Annotated[tuple[str, ...], PlainValidator(_names, json_schema_input_type=str | list[str])]
+"""One word or a list of words."""
