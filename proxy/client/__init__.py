@@ -1,0 +1,1 @@
+"""Who sent a request: key, account, address; nothing secret leaves this folder."""

@@ -1,0 +1,153 @@
+"""
+accounts.yaml: which keys belong to whom. Keys stand there as keyed ids, never as secrets.
+
+    version: 1
+    accounts:
+      - account: acme
+        tier: pro
+        profile: rag
+        networks: [10.0.0.0/8]
+        keys: [key_pj4e2mqx7k3t5w6a]
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from proxy.errors import ConfigurationError
+from proxy.policy.yamltree import Tree, read_tree
+from proxy.rules.base import PROFILES
+from proxy.rules.fields import nearest
+
+_FIELDS = ("account", "keys", "networks", "profile", "tier")
+_KEY_ID = re.compile(r"key_[a-z2-7]{16}\Z").match
+_WORD = re.compile(r"[\x21-\x7e]{1,128}\Z").match
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One account of the file."""
+
+    account: str
+    tier: str | None = None
+    profile: str | None = None
+    networks: tuple[str, ...] = ()
+
+
+class Accounts:
+    """Key id → account. Immutable."""
+
+    __slots__ = ("_by_key", "count")
+
+    def __init__(self, by_key: Mapping[str, Account], count: int) -> None:
+        self._by_key = dict(by_key)
+        self.count = count
+
+    def of_key(self, key_id: str) -> Account | None:
+        """The account that a key belongs to."""
+        return self._by_key.get(key_id)
+
+
+def load_accounts(path: Path) -> Accounts:
+    """Load the file. Raises ConfigurationError with all of its mistakes."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8"
+        raise ConfigurationError(f"{path}: cannot be read: {reason}") from None
+    tree = read_tree(text, str(path))
+    accounts = _Reader(tree).accounts() if not tree.mistakes else None
+    if tree.mistakes or accounts is None:
+        raise ConfigurationError("\n".join(map(str, sorted(tree.mistakes))))
+    return accounts
+
+
+class _Reader:
+    def __init__(self, tree: Tree) -> None:
+        self._tree = tree
+        self._by_key: dict[str, Account] = {}
+        self._names: set[str] = set()
+
+    def accounts(self) -> Accounts:
+        tree, data = self._tree, self._tree.data
+        if not isinstance(data, dict) or data.get("version") != 1:
+            tree.mistake((), "an accounts file begins with `version: 1`")
+            return Accounts({}, 0)
+        for key in data.keys() - {"version", "accounts"}:
+            tree.mistake(
+                (key,), f"`{key}` is not known here", nearest(key, ("accounts",)), key=True
+            )
+        listed = data.get("accounts")
+        if not isinstance(listed, list):
+            tree.mistake(("accounts",), "`accounts` must be a list")
+            return Accounts({}, 0)
+        for at, item in enumerate(listed):
+            self._account(item, at)
+        return Accounts(self._by_key, len(listed))
+
+    def _account(self, item: Any, at: int) -> None:
+        tree, place = self._tree, ("accounts", at)
+        if not isinstance(item, dict):
+            tree.mistake(place, "an account holds named fields: `account`, `keys`, …")
+            return
+        for key in item:
+            if key not in _FIELDS:
+                near = nearest(key, _FIELDS)
+                tree.mistake((*place, key), f"`{key}` is not known here", near, key=True)
+        name, tier = self._word(item, "account", at), self._word(item, "tier", at)
+        if name is None and "account" not in item:
+            tree.mistake(place, "`account` is required")
+        if name in self._names:
+            tree.mistake((*place, "account"), f"`{name}` stands in this file twice")
+        profile = item.get("profile")
+        if profile is not None and profile not in PROFILES:
+            near = nearest(str(profile), PROFILES)
+            message = f"`profile` must be one of {', '.join(PROFILES)}"
+            tree.mistake((*place, "profile"), message, near)
+        if name is not None:
+            self._names.add(name)
+            self._keys(item, at, Account(name, tier, profile, self._networks(item, at)))
+
+    def _word(self, item: dict[str, Any], field: str, at: int) -> str | None:
+        value = item.get(field)
+        if value is None:
+            return None
+        if not isinstance(value, str) or not _WORD(value):
+            message = f"`{field}` must be a word of printable ASCII, at most 128 characters"
+            self._tree.mistake(("accounts", at, field), message)
+            return None
+        return value
+
+    def _networks(self, item: dict[str, Any], at: int) -> tuple[str, ...]:
+        networks: list[str] = []
+        for index, text in enumerate(self._list(item, "networks", at)):
+            try:
+                networks.append(str(ipaddress.ip_network(text)))
+            except ValueError:
+                place = ("accounts", at, "networks", index)
+                self._tree.mistake(place, "must be a network such as `10.0.0.0/8`")
+        return tuple(networks)
+
+    def _keys(self, item: dict[str, Any], at: int, account: Account) -> None:
+        for index, key_id in enumerate(self._list(item, "keys", at)):
+            place = ("accounts", at, "keys", index)
+            if not isinstance(key_id, str) or not _KEY_ID(key_id):
+                message = "must be a key id (`key_…`), never the key itself"
+                self._tree.mistake(place, message)
+            elif key_id in self._by_key:
+                owner = self._by_key[key_id].account
+                self._tree.mistake(place, f"this key belongs to `{owner}` already")
+            else:
+                self._by_key[key_id] = account
+
+    def _list(self, item: dict[str, Any], field: str, at: int) -> list[Any]:
+        value = item.get(field, [])
+        if isinstance(value, list):
+            return value
+        self._tree.mistake(("accounts", at, field), f"`{field}` must be a list")
+        return []

@@ -1,0 +1,69 @@
+"""
+The caller's API key, wherever the served APIs carry it. Pure, on raw bytes.
+
+`Authorization: Bearer`, `x-api-key` (Anthropic), `api-key` (Azure), `x-goog-api-key` and `?key=`
+(Gemini). Two different keys in one request are refused: the upstream might honour the other one.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+from urllib.parse import unquote_to_bytes
+
+from proxy.errors import Refusal
+from proxy.head import Head
+
+CREDENTIAL_HEADERS: Final = ("Authorization", "x-api-key", "api-key", "x-goog-api-key")
+MAX_KEY_BYTES: Final = 4096
+_KEY = re.compile(rb"[\x21-\x7e]{1,4096}\Z").match
+_NAMES: Final = frozenset(name.lower().encode() for name in CREDENTIAL_HEADERS)
+
+MALFORMED = Refusal(
+    401, "malformed_key", "The API key is malformed: printable ASCII without spaces is expected."
+)
+AMBIGUOUS = Refusal(400, "ambiguous_keys", "The request carries more than one API key.")
+
+
+_LENGTHS: Final = frozenset(len(name) for name in _NAMES)
+
+
+def find_key(head: Head) -> bytes | Refusal | None:
+    """The one key that a request carries; a Refusal where it is malformed or there are several."""
+    found: bytes | None = None
+    for key in (*_in_headers(head), *_in_query(head.query)):
+        if key is None or not _KEY(key):
+            return MALFORMED
+        if found is not None and key != found:
+            return AMBIGUOUS
+        found = key
+    return found
+
+
+def _in_headers(head: Head) -> list[bytes | None]:
+    keys: list[bytes | None] = []
+    for name, value in head.headers:
+        # Lengths first: of a dozen headers hardly one passes, and lower() costs an allocation.
+        if len(name) not in _LENGTHS or (lower := name.lower()) not in _NAMES:
+            continue
+        if lower == b"authorization":
+            scheme, _, key = value.strip(b" \t").partition(b" ")
+            keys.append(key.lstrip(b" ") if scheme.lower() == b"bearer" else None)
+        else:
+            keys.append(value.strip(b" \t"))
+    return keys
+
+
+def _in_query(query: str) -> list[bytes]:
+    if "key" not in query and "%" not in query:
+        return []
+    parts = (part.partition("=") for part in query.split("&"))
+    return [unquote_to_bytes(value) for name, _, value in parts if unquote_to_bytes(name) == b"key"]
+
+
+def strip_key_parameter(query: str) -> str:
+    """The query without its `key` parameters, the rest byte for byte."""
+    if not query:
+        return query
+    parts = query.split("&")
+    return "&".join(part for part in parts if unquote_to_bytes(part.partition("=")[0]) != b"key")

@@ -1,0 +1,175 @@
+"""
+identify: headers and peer → Client. Nothing is decided here but who is asking.
+
+An unmapped key is its own account. While no accounts file says who is known, a key is provisional
+until the upstream has accepted it once, so that invented keys leave no state behind.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from proxy.client.accounts import Account, Accounts
+from proxy.client.address import AddressResolver, Network, canonical, subnet
+from proxy.client.credentials import find_key
+from proxy.client.proven import ProvenKeys
+from proxy.client.secret import Secret
+from proxy.errors import Refusal
+from proxy.facts import AccountSource, Client
+from proxy.head import Head
+from proxy.policy.model import Keys
+
+MAX_USER_AGENT = 256
+MISSING = Refusal(401, "missing_key", "An API key is required.")
+UNKNOWN = Refusal(401, "unknown_key", "The API key is not known here.")
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """Hops that may say for whom they ask. From anybody else these headers do not pass."""
+
+    trusted: tuple[Network, ...] = ()
+    account_header: str | None = None
+    tier_header: str | None = None
+    profile_header: str | None = None
+
+    @property
+    def headers(self) -> tuple[str, ...]:
+        """The headers that only a trusted gateway may send."""
+        named = (self.account_header, self.tier_header, self.profile_header)
+        return tuple(name for name in named if name is not None)
+
+
+class Identifier:
+    """Makes the Client of a request, and keeps which keys the upstream has accepted."""
+
+    def __init__(
+        self,
+        secret: Secret,
+        *,
+        accounts: Accounts | None = None,
+        resolver: AddressResolver | None = None,
+        gateway: Gateway | None = None,
+        proven: ProvenKeys | None = None,
+        only_known: bool = False,
+        subnet_bits: tuple[int, int] = (24, 56),
+    ) -> None:
+        self._secret = secret
+        self._accounts = accounts
+        self._resolver = resolver or AddressResolver()
+        self._gateway = gateway or Gateway()
+        self._proven = proven or ProvenKeys()
+        self._only_known = only_known
+        self._subnet_bits = subnet_bits
+        self._ids = lru_cache(maxsize=65_536)(self._identify_key)
+        self._end_users = lru_cache(maxsize=65_536)(secret.end_user_id)
+
+    @property
+    def only_known(self) -> bool:
+        """Whether unknown keys are refused in every mode, since ours would be sent for them."""
+        return self._only_known
+
+    def identify(self, head: Head, now: float, keys: Keys) -> tuple[Client, Refusal | None]:
+        """Who is asking, and why that is not enough to be served, if it is not."""
+        address, note = self._resolver.resolve(head)
+        found = find_key(head)
+        flaw: Refusal | None = None
+        key_id: str | None = None
+        account: Account | None = None
+        provisional = False
+        if isinstance(found, bytes):
+            key_id, account = self._ids(found)
+        elif found is not None:
+            flaw = found
+        name, tier, profile, source = self._owner(head, key_id, account)
+        if key_id is None and flaw is None:
+            missing_matters = keys.missing == "block" or self._only_known
+            flaw = MISSING if missing_matters and source != "gateway" else None
+        elif key_id is not None and source == "key":
+            if keys.unknown == "block" or self._only_known:
+                flaw = UNKNOWN
+            elif keys.unknown == "provisional":
+                provisional = not self._proven.is_proven(key_id, now)
+        client = Client(
+            address=address,
+            subnet=subnet(address, *self._subnet_bits),
+            key_id=key_id,
+            account=name,
+            account_source=source,
+            tier=tier,
+            profile=profile,
+            provisional=provisional,
+            user_agent=_user_agent(head),
+            notes=() if note is None else (note,),
+        )
+        return client, flaw
+
+    def prove(self, client: Client, now: float) -> None:
+        """The upstream has accepted this client's key."""
+        if client.key_id is not None:
+            self._proven.prove(client.key_id, now)
+
+    def end_user_id(self, client: Client, end_user: str) -> str | None:
+        """The keyed id of an end user of this client's account."""
+        return self._end_users(client.account, end_user) if client.account is not None else None
+
+    def withheld(self, head: Head) -> tuple[str, ...]:
+        """Headers that do not pass from this peer: a gateway's own, and `X-Excise-*`."""
+        names = tuple(
+            name.decode("latin-1") for name, _ in head.headers if name[:9].lower() == b"x-excise-"
+        )
+        if self._gateway.headers and not self._from_gateway(head):
+            names += self._gateway.headers
+        return names
+
+    def _identify_key(self, key: bytes) -> tuple[str, Account | None]:
+        key_id = self._secret.key_id(key)
+        if self._accounts is None:
+            return key_id, None
+        account = self._accounts.of_key(key_id)
+        if account is None and (before := self._secret.previous_key_id(key)) is not None:
+            account = self._accounts.of_key(before)
+        return key_id, account
+
+    def _owner(
+        self, head: Head, key_id: str | None, account: Account | None
+    ) -> tuple[str | None, str | None, str | None, AccountSource | None]:
+        gateway = self._gateway
+        if gateway.account_header is not None and self._from_gateway(head):
+            name = _one(head, gateway.account_header)
+            if name is not None:
+                tier = _one(head, gateway.tier_header)
+                return name, tier, _one(head, gateway.profile_header), "gateway"
+        if account is not None:
+            return account.account, account.tier, account.profile, "file"
+        return (key_id, None, None, "key") if key_id is not None else (None, None, None, None)
+
+    def _from_gateway(self, head: Head) -> bool:
+        peer = canonical(head.peer)
+        return peer is not None and _within(peer, self._gateway.trusted)
+
+
+def _within(address: str, networks: Sequence[Network]) -> bool:
+    parsed = ipaddress.ip_address(address)
+    return any(parsed in network for network in networks)
+
+
+def _one(head: Head, name: str | None) -> str | None:
+    """The value of a header that stands once, as printable text of at most 128 characters."""
+    if name is None:
+        return None
+    values = head.values(name.lower().encode())
+    if len(values) != 1:
+        return None
+    text = values[0].decode("ascii", "ignore").strip()
+    return text if text.isprintable() and 0 < len(text) <= 128 else None
+
+
+def _user_agent(head: Head) -> str | None:
+    for name, value in head.headers:
+        if len(name) == 10 and name.lower() == b"user-agent":
+            return value[:MAX_USER_AGENT].decode("ascii", "replace")
+    return None
