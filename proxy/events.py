@@ -1,0 +1,299 @@
+"""
+The event log's fields: one owner of their names, which are an API. `docs/events.md` is made from here.
+
+One canonical event a request. Names follow the OpenTelemetry semantic conventions where one exists.
+Nothing here can carry a key, a prompt, a completion or a query: only facts are taken, never text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, Literal
+
+from proxy.decision import Verb
+from proxy.facts import Ask, Client
+from proxy.passage import Progress
+from proxy.visit import Visit
+
+Event = dict[str, Any]
+Level = Literal["debug", "info", "warning", "error"]
+Addresses = Literal["full", "subnet", "hashed"]
+
+MAX_WORD: Final = 128
+MAX_LIST: Final = 32
+
+FIELDS: Final[dict[str, tuple[str, str]]] = {
+    "event": ("text", "`request`, or another event's name"),
+    "level": ("text", "info, warning or error"),
+    "timestamp": ("time", "RFC 3339, UTC, milliseconds; when the request's head was complete"),
+    "request_id": ("text", "ULID; the caller sees it as X-Excise-Request-Id"),
+    "client.address": ("text", "address after trusted hops: full, its subnet, or a hash"),
+    "client.note": ("list", "oddities, such as `forwarded_header_malformed`"),
+    "user_agent.original": ("text", "at most 256 bytes"),
+    "api_key": ("text", "keyed id of the API key, never the key"),
+    "account": ("text", "owner of the key; the key's id where nothing maps it"),
+    "account.source": ("text", "file, gateway or key"),
+    "account.tier": ("text", "tier out of the accounts file or the gateway's header"),
+    "account.profile": ("text", "declared profile"),
+    "account.provisional": ("flag", "true until the upstream has accepted the key once"),
+    "end_user": ("text", "keyed id of the end user within the account"),
+    "http.request.method": ("text", "method"),
+    "url.path": ("text", "path as it came, at most 128 characters; never the query"),
+    "http.route": ("text", "the known route, or `unknown`"),
+    "excise.dialect": ("text", "API dialect"),
+    "gen_ai.operation.name": ("text", "chat, …"),
+    "gen_ai.request.model": ("text", "model that was asked for, at most 128 characters"),
+    "gen_ai.request.max_tokens": ("number", "output limit that was asked for"),
+    "gen_ai.request.choice.count": ("number", "completions asked for, where not one"),
+    "gen_ai.request.temperature": ("number", "temperature"),
+    "gen_ai.request.stream": ("flag", "whether a stream was asked for"),
+    "request.turns": ("number", "messages in the body"),
+    "request.bytes": ("number", "bytes of the body"),
+    "request.parameters": ("list", "top-level keys of the body, in wire order"),
+    "request.tools": ("number", "tools declared"),
+    "request.logprobs": ("flag", "whether log probabilities were asked for"),
+    "request.reasoning": ("text", "reasoning effort or thinking budget that was asked for"),
+    "decision": ("text", "allow, log, delay, degrade, throttle or block"),
+    "rule": ("text", "rule, gate or limit that decided; null where none did"),
+    "kind": ("text", "its kind; `gate` for keys, routes and bodies, `limit` for the process's own"),
+    "reason": ("text", "stable word"),
+    "evidence": ("object", "the numbers it was judged by"),
+    "findings": ("list", "names of the enforced rules that fired, where more than one"),
+    "shadow": ("list", "names of the shadow rules that would have acted"),
+    "exempted_by": ("list", "exemptions that spoke"),
+    "no_subject": ("list", "rules that found nobody to count"),
+    "delayed_s": ("number", "seconds the request was held back"),
+    "mode": ("text", "shadow or bypass, where the process does not enforce"),
+    "policy": ("text", "content hash of the policy"),
+    "store": ("text", "ok, local, skipped, blocked or unused: how it was counted"),
+    "http.response.status_code": ("number", "what the client was answered; null where it had left"),
+    "outcome": (
+        "text",
+        "complete, client_closed, client_stalled, upstream_error, upstream_timeout or drained",
+    ),
+    "upstream.request_id": ("text", "the upstream's own id"),
+    "gen_ai.response.finish_reason": ("text", "why the model stopped, in the dialect's word"),
+    "gen_ai.usage.input_tokens": ("number", "as the upstream reported; 0 where refused"),
+    "gen_ai.usage.output_tokens": ("number", "as reported, else estimated from what passed"),
+    "gen_ai.usage.reasoning_tokens": ("number", "as reported"),
+    "usage.estimated": ("flag", "true where the upstream reported no usage"),
+    "response.bytes": ("number", "bytes of the body sent to the client"),
+    "decide_ms": ("number", "from facts to decision, the store's answer included"),
+    "store_ms": ("number", "waiting for the store"),
+    "upstream_ms": ("number", "until the head of the upstream's reply; null where not asked"),
+    "duration_ms": ("number", "until the last byte"),
+}
+"""Name → type and meaning, of the `request` event."""
+
+OTHER_EVENTS: Final[dict[str, tuple[Level, str, tuple[str, ...]]]] = {
+    "start": ("info", "the process begins", ("version", "mode", "policy", "store", "upstream")),
+    "listening": ("info", "a listener is open", ("listener", "host", "port")),
+    "ready": ("info", "requests are served", ()),
+    "store_down": ("error", "the store does not answer; `on_store_failure` decides", ("reason",)),
+    "store_full": ("error", "the store is out of memory", ("reason",)),
+    "store_up": ("info", "the store answers again", ()),
+    "settlements_lost": ("warning", "counter corrections were given up", ("count",)),
+    "log_dropped": ("warning", "events were dropped, the log could not keep up", ("count",)),
+    "stream_open": (
+        "info",
+        "a stream is still open after 60 s, and each 60 s after",
+        ("request_id", "seconds"),
+    ),
+    "internal_error": ("error", "a fault of ours", ("request_id", "type", "where")),
+    "drain_started": ("info", "no new requests are taken", ("active", "grace_s")),
+    "drain_finished": ("info", "all requests have ended", ("cut",)),
+}
+"""Name → level, when, and its own fields."""
+
+
+class EventBuilder:
+    """Makes request events; how addresses are shown is fixed at start."""
+
+    def __init__(self, addresses: Addresses, item_hash: Callable[[bytes], int]) -> None:
+        self._addresses = addresses
+        self._hash = item_hash
+
+    def request(self, visit: Visit, progress: Progress, duration_s: float) -> Event:
+        """The canonical event of one request that has ended."""
+        decision = visit.decision
+        verb = decision.verb
+        event: Event = {
+            "event": "request",
+            "level": _level(verb, progress),
+            "timestamp": visit.received,
+            "request_id": visit.id,
+        }
+        if visit.client is not None:
+            self._add_client(event, visit.client)
+        head = visit.head
+        event["http.request.method"] = head.method[:16]
+        event["url.path"] = head.path[:MAX_WORD]
+        route = visit.route
+        if route is not None:
+            event["http.route"] = route.template
+            event["excise.dialect"] = route.dialect
+            if route.operation:
+                event["gen_ai.operation.name"] = route.operation
+        if visit.end_user is not None:
+            event["end_user"] = visit.end_user
+        event["request.bytes"] = len(visit.body)
+        if (ask := visit.ask) is not None:
+            _add_ask(event, ask)
+        event["decision"] = verb.word
+        event["rule"] = decision.rule
+        event["kind"] = decision.kind
+        event["reason"] = decision.reason
+        if decision.evidence:
+            event["evidence"] = dict(decision.evidence)
+        if decision.findings:
+            _add_findings(event, visit)
+        _add_judgement(event, visit)
+        _add_answer(event, visit, progress)
+        event["decide_ms"] = round(visit.decide_s * 1000, 3)
+        upstream_s = progress.upstream_s
+        event["upstream_ms"] = None if upstream_s is None else round(upstream_s * 1000, 3)
+        event["duration_ms"] = round(duration_s * 1000, 3)
+        return event
+
+    def rejected(self, peer: str, request_id: str, now: float, status: int, reason: str) -> Event:
+        """The event of bytes that never became a request."""
+        event: Event = {
+            "event": "request",
+            "level": "warning",
+            "timestamp": now,
+            "request_id": request_id,
+            "client.address": self._address(peer, peer),
+            "decision": Verb.BLOCK.word,
+            "rule": None,
+            "kind": "limit",
+            "reason": reason,
+            "http.response.status_code": status,
+            "outcome": "complete",
+        }
+        return event
+
+    def _add_client(self, event: Event, client: Client) -> None:
+        event["client.address"] = self._address(client.address, client.subnet)
+        if client.notes:
+            event["client.note"] = list(client.notes)
+        if client.user_agent is not None:
+            event["user_agent.original"] = client.user_agent
+        if client.key_id is not None:
+            event["api_key"] = client.key_id
+        if client.account is not None:
+            event["account"] = client.account
+            event["account.source"] = client.account_source
+        if client.tier is not None:
+            event["account.tier"] = client.tier
+        if client.profile is not None:
+            event["account.profile"] = client.profile
+        if client.provisional:
+            event["account.provisional"] = True
+
+    def _address(self, address: str, subnet: str) -> str:
+        if self._addresses == "full":
+            return address
+        if self._addresses == "subnet":
+            return subnet
+        return f"addr_{self._hash(address.encode()):016x}"
+
+
+def _add_ask(event: Event, ask: Ask) -> None:
+    if ask.model is not None:
+        event["gen_ai.request.model"] = ask.model[:MAX_WORD]
+    if ask.max_output_tokens is not None:
+        event["gen_ai.request.max_tokens"] = ask.max_output_tokens
+    if ask.choices != 1:
+        event["gen_ai.request.choice.count"] = ask.choices
+    if ask.temperature is not None:
+        event["gen_ai.request.temperature"] = ask.temperature
+    event["gen_ai.request.stream"] = ask.stream
+    event["request.turns"] = len(ask.turns)
+    event["request.parameters"] = [name[:64] for name in ask.parameters[:MAX_LIST]]
+    if ask.tools:
+        event["request.tools"] = len(ask.tools)
+    if ask.logprobs:
+        event["request.logprobs"] = True
+    if ask.reasoning is not None:
+        reasoning = ask.reasoning
+        event["request.reasoning"] = str(reasoning.effort or reasoning.budget_tokens)[:32]
+
+
+def _add_findings(event: Event, visit: Visit) -> None:
+    findings = visit.decision.findings
+    enforced = [one.rule for one in findings if not one.shadow]
+    if len(enforced) > 1:
+        event["findings"] = enforced[:MAX_LIST]
+    shadow = [one.rule for one in findings if one.shadow]
+    if shadow:
+        event["shadow"] = shadow[:MAX_LIST]
+
+
+def _add_judgement(event: Event, visit: Visit) -> None:
+    judgement = visit.judgement
+    if visit.delayed_s:
+        event["delayed_s"] = round(visit.delayed_s, 3)
+    if visit.mode != "enforce":
+        event["mode"] = visit.mode
+    event["policy"] = visit.policy.digest
+    if judgement is None:
+        event["store"] = "unused"
+        return
+    event["store"] = judgement.store
+    if judgement.store_s:
+        event["store_ms"] = round(judgement.store_s * 1000, 3)
+    if judgement.exempted_by:
+        event["exempted_by"] = list(judgement.exempted_by[:MAX_LIST])
+    if judgement.no_subject:
+        event["no_subject"] = list(judgement.no_subject[:MAX_LIST])
+
+
+def _add_answer(event: Event, visit: Visit, progress: Progress) -> None:
+    event["http.response.status_code"] = progress.status
+    event["outcome"] = progress.end
+    if progress.upstream_request_id is not None:
+        event["upstream.request_id"] = progress.upstream_request_id
+    if progress.bytes_out:
+        event["response.bytes"] = progress.bytes_out
+    reader = visit.reader
+    if reader is None:
+        if visit.ask is not None:
+            event["gen_ai.usage.input_tokens"] = event["gen_ai.usage.output_tokens"] = 0
+        return
+    if reader.finish_reason is not None:
+        event["gen_ai.response.finish_reason"] = reader.finish_reason[:64]
+    usage = reader.usage
+    output = usage.output_tokens if usage is not None else None
+    if usage is not None and usage.input_tokens is not None:
+        event["gen_ai.usage.input_tokens"] = usage.input_tokens
+    if usage is not None and usage.reasoning_tokens is not None:
+        event["gen_ai.usage.reasoning_tokens"] = usage.reasoning_tokens
+    if output is None:
+        output = reader.estimated_output_tokens()
+        event["usage.estimated"] = True
+    event["gen_ai.usage.output_tokens"] = output
+
+
+def _level(verb: Verb, progress: Progress) -> Level:
+    if progress.end in {"upstream_error", "upstream_timeout"}:
+        return "error"
+    return "warning" if verb.refuses else "info"
+
+
+def other(name: str, now: float, **fields: Any) -> Event:
+    """One of OTHER_EVENTS. Raises KeyError or ValueError for what is not documented there."""
+    level, _, known = OTHER_EVENTS[name]
+    if fields.keys() - set(known):
+        raise ValueError(f"undocumented fields of `{name}`: {sorted(fields.keys() - set(known))}")
+    return {"event": name, "level": level, "timestamp": now, **fields}
+
+
+def reference() -> str:
+    """docs/events.md's tables."""
+    lines = ["## `request`", "", "| field | type | meaning |", "|---|---|---|"]
+    lines += [f"| `{name}` | {kind} | {meaning} |" for name, (kind, meaning) in FIELDS.items()]
+    lines += ["", "## Other events", "", "| event | level | when | fields |", "|---|---|---|---|"]
+    for name, (level, when, fields) in OTHER_EVENTS.items():
+        listed = ", ".join(f"`{field}`" for field in fields)
+        lines.append(f"| `{name}` | {level} | {when} | {listed} |")
+    return "\n".join(lines) + "\n"
