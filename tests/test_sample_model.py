@@ -1,5 +1,6 @@
 """The sample model answers the real SDKs as the real APIs do, over a real socket."""
 
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -167,13 +168,19 @@ async def test_a_client_that_leaves_mid_stream_leaves_the_model_serving(url: str
 
 
 async def test_tokens_are_streamed_one_by_one_not_at_the_end() -> None:
-    url, stop = await start_sample_model(token_delay=30.0)
+    delay = 0.01
+    url, stop = await start_sample_model(token_delay=delay)
     body = {"model": "m", "messages": MESSAGES, "stream": True}
     try:
-        async with aiohttp.ClientSession() as session:
-            reply = await session.post(url + "/v1/chat/completions", json=body)
+        async with (
+            aiohttp.ClientSession() as session,
+            session.post(url + "/v1/chat/completions", json=body) as reply,
+        ):
             first = await reply.content.readuntil(b"\n\n")
+            started = time.monotonic()
+            rest = await reply.content.read()
+            assert time.monotonic() - started >= 0.9 * delay * TOKENS
             assert b'"role":"assistant"' in first
-            reply.close()
+            assert rest.endswith(b"data: [DONE]\n\n")
     finally:
         await stop()
