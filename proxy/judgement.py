@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
 from proxy.clock import Clock
 from proxy.counters.bounds import SubjectBounds
@@ -21,10 +20,9 @@ from proxy.errors import Refusal, StoreError
 from proxy.facts import Client, Facts
 from proxy.policy.decide import decide
 from proxy.policy.model import Policy
-from proxy.policy.select import Selected, select
+from proxy.policy.select import Selected, Stage, select
 from proxy.rules.base import RuleKind
 
-Stage = Literal["identity", "body", "all"]
 Counted = list[tuple[RuleKind, tuple[Op, ...], Sequence[Reading]]]
 
 _PROVEN_BY_UPSTREAM = ("api_key:", "account:")
@@ -67,11 +65,13 @@ class Judge:
         bounds: SubjectBounds,
         clock: Clock,
         settle: Callable[[Sequence[Op]], None],
+        settle_locally: Callable[[Sequence[Op]], None],
     ) -> None:
         self._store = store
         self._bounds = bounds
         self._clock = clock
         self._settle = settle
+        self._settle_locally = settle_locally
 
     async def judge(self, judgement: Judgement, facts: Facts, stage: Stage) -> None:
         """Run the rules of one stage and decide anew over all that has been found."""
@@ -83,7 +83,7 @@ class Judge:
         if not selection.selected:
             return
         wanted = self._bounded(selection.selected, facts.client, now)
-        for rule, ops, readings in await self._count(judgement, wanted):
+        for rule, _, readings in await self._count(judgement, wanted):
             finding = rule.judge(facts, readings)
             if finding is not None:
                 judgement.found.append((rule, finding))
@@ -94,7 +94,7 @@ class Judge:
     def take_back(self, judgement: Judgement) -> None:
         """Undo what a request has counted that was refused after all."""
         self._settle(_undoing(judgement.counted))
-        self._store.settle_local(_undoing(judgement.counted_locally))
+        self._settle_locally(_undoing(judgement.counted_locally))
 
     async def _count(self, judgement: Judgement, wanted: list[Selected]) -> Counted:
         ops = [op for selected in wanted for op in selected.ops]

@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.metrics import MetricWrapperBase
 
 from proxy.passage import Progress
 from proxy.visit import Visit
@@ -90,6 +91,10 @@ class Metrics:
         self._bound_responses: dict[tuple[str, str], Callable[[], None]] = {}
         self._bound_findings: dict[tuple[str, str], Callable[[], None]] = {}
 
+    def collectors(self) -> list[MetricWrapperBase]:
+        """Every metric, in the order of its definition."""
+        return [one for one in vars(self).values() if isinstance(one, MetricWrapperBase)]
+
     def policy(self, digest: str, mode: str) -> None:
         """Another policy is in force."""
         self._policy.clear()
@@ -120,6 +125,10 @@ class Metrics:
         if reader is not None and reader.usage is not None and reader.usage.output_tokens:
             self._output_tokens.inc(reader.usage.output_tokens)
 
+    def rejected(self) -> None:
+        """Bytes were refused that never became a request."""
+        self._one_request(("block", "malformed", ""))
+
     def render(self) -> tuple[str, bytes]:
         """(content type, text) for a scrape."""
         return CONTENT_TYPE_LATEST, generate_latest(self._registry)
@@ -145,13 +154,10 @@ class Metrics:
 
 def reference() -> str:
     """docs/metrics.md's table: name, type, labels, meaning."""
-    metrics = Metrics()
     rows = ["| metric | type | labels | meaning |", "|---|---|---|---|"]
-    for collector in dict.fromkeys(metrics._registry._collector_to_names):  # noqa: SLF001 - no public list
-        (family,) = collector.describe() or (None,)
-        if family is None:
-            continue
+    for collector in Metrics().collectors():
+        family = next(iter(collector.describe()))
         name = f"{family.name}_total" if family.type == "counter" else family.name
-        labels = ", ".join(f"`{label}`" for label in collector._labelnames)  # type: ignore[attr-defined] # noqa: SLF001
+        labels = ", ".join(f"`{label}`" for label in collector._labelnames)  # noqa: SLF001 - not public
         rows.append(f"| `{name}` | {family.type} | {labels} | {family.documentation} |")
     return "\n".join(rows) + "\n"

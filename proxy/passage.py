@@ -39,6 +39,9 @@ class Forward:
 class Progress:
     """How far an exchange has come; true at every moment, however it ends."""
 
+    request_id: str = ""
+    started: float = 0.0
+    """Monotonic seconds."""
     status: int | None = None
     """What the client was answered; None where it left before."""
     bytes_out: int = 0

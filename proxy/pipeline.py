@@ -22,9 +22,10 @@ from proxy.errors import Refusal
 from proxy.facts import Client, Facts, Route
 from proxy.forwarding import Forwarding
 from proxy.ids import request_id
-from proxy.judgement import STORE_GONE, Judge, Judgement, Stage
+from proxy.judgement import STORE_GONE, Judge, Judgement
 from proxy.passage import Exchange
 from proxy.policy.model import Policy
+from proxy.policy.select import Stage
 from proxy.visit import Mode, Visit
 
 FAULT = Refusal(500, "internal_error", "The request could not be handled.", close=True)
@@ -59,6 +60,8 @@ class Pipeline:
         """Take one request down the line. Raises only what means that the client has gone."""
         now = self._clock.now()
         visit = Visit(request_id(now), now, exchange.head, self.policy, self.mode)
+        exchange.progress.request_id = visit.id
+        exchange.progress.started = self._clock.monotonic()
         try:
             refusal = await self._refused(exchange, visit)
             if refusal is not None:

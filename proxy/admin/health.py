@@ -18,10 +18,15 @@ class Readiness:
 
     def __init__(self, *names: str) -> None:
         self._states: dict[str, str] = dict.fromkeys(names, "starting")
+        self._notes: dict[str, str] = {}
 
     def set(self, name: str, state: str = "ok") -> None:
         """`ok`, or a few words on what is missing."""
         self._states[name] = state
+
+    def note(self, name: str, state: str) -> None:
+        """Something worth knowing that keeps nobody from being served."""
+        self._notes[name] = state
 
     @property
     def ready(self) -> bool:
@@ -30,8 +35,8 @@ class Readiness:
 
     @property
     def states(self) -> dict[str, str]:
-        """Each condition and its state."""
-        return dict(self._states)
+        """Each condition and note, and its state."""
+        return {**self._states, **self._notes}
 
 
 def json_answer(body: Any, status: int = 200) -> web.Response:

@@ -1,1 +1,22 @@
 """The `excise` command: one file a sub-command."""
+
+from __future__ import annotations
+
+from importlib import metadata
+
+import click
+
+from proxy.cli.check import check
+from proxy.cli.key_id import key_id
+from proxy.cli.serve import serve
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(metadata.version("excise"), prog_name="excise")
+def main() -> None:
+    """Excise: a reverse proxy in front of a model API that makes extraction expensive."""
+
+
+main.add_command(serve)
+main.add_command(check)
+main.add_command(key_id)

@@ -53,9 +53,10 @@ class Secret:
         """A 64-bit keyed hash, for the items of `Distinct` and `Seen` counters."""
         return int.from_bytes(_hash(self._current["item"], data, 8), "big")
 
-    def fingerprint(self) -> str:
-        """A name for the secret that replicas may compare; it gives nothing of it away."""
-        return _hash(self._current["fingerprint"], b"", 8).hex()
+    def fingerprints(self) -> tuple[str, ...]:
+        """Names for the secrets in use, current first, that replicas may compare."""
+        kept = (self._current, self._previous)
+        return tuple(_hash(keys["fingerprint"], b"", 8).hex() for keys in kept if keys is not None)
 
 
 def _subkeys(secret: bytes) -> dict[str, bytes]:

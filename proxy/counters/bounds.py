@@ -1,44 +1,107 @@
 """
-Bounds on invented subjects: addresses, keys and end users that nobody has vouched for cost memory each.
+How many subjects one network may bring into being. Pure.
 
-First-seen subjects are bounded per subnet; the overflow shares one subject, and so one counter. Pure.
+Keys can be invented by the million, addresses cannot so easily: a subnet may show so many subjects of
+one kind within `ttl`, the rest of that kind shares one subject, and with it one set of counters.
+Subjects that are known stay themselves while they are seen at least every `ttl`; newcomers never
+push them out.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter
+from typing import Final
 
-
-class SubjectBounds:
-    """At most `per_subnet` subjects of one subnet in `ttl` seconds, of at most `max_subnets`."""
-
-    def __init__(
-        self, *, per_subnet: int = 1024, max_subnets: int = 16_384, ttl: float = 3600.0
-    ) -> None:
-        self._per_subnet = per_subnet
-        self._max_subnets = max_subnets
-        self._ttl = ttl
-        self._subnets: OrderedDict[str, _Subnet] = OrderedDict()
-
-    def admit(self, subject: str, subnet: str, now: float) -> str:
-        """The subject itself, or `overflow:{kind}:{subnet}` once its subnet has too many."""
-        seen = self._subnets.get(subnet)
-        if seen is None or now - seen.since > self._ttl:
-            seen = self._subnets[subnet] = _Subnet(now)
-            self._subnets.move_to_end(subnet)
-            if len(self._subnets) > self._max_subnets:
-                self._subnets.popitem(last=False)
-        if subject in seen.subjects:
-            return subject
-        if len(seen.subjects) >= self._per_subnet:
-            return f"overflow:{subject.partition(':')[0]}:{subnet}"
-        seen.subjects.add(subject)
-        return subject
+ELSEWHERE: Final = "elsewhere"
+"""Stands for the subnet where more subnets came than can be told apart."""
 
 
 class _Subnet:
-    __slots__ = ("since", "subjects")
+    """Subjects of one network in two generations: this one's, and those of the last not seen since."""
 
-    def __init__(self, since: float) -> None:
-        self.since = since
-        self.subjects: set[str] = set()
+    __slots__ = ("counts", "current", "previous", "turns_at")
+
+    def __init__(self, turns_at: float) -> None:
+        self.current: set[str] = set()
+        self.previous: set[str] = set()
+        self.counts: Counter[str] = Counter()
+        """How many subjects of each kind both generations hold."""
+        self.turns_at = turns_at
+
+
+class SubjectBounds:
+    """
+    Decides which subjects are counted on their own.
+
+    `per_subnet` bounds the subjects of one kind from one subnet, `max_subnets` the subnets told apart,
+    `max_subjects` all subjects together; `ttl` is in seconds. A subnet is let go when it has
+    been silent for one to two `ttl` and its place is needed.
+    """
+
+    def __init__(
+        self,
+        per_subnet: int = 1024,
+        max_subnets: int = 65_536,
+        ttl: float = 3600,
+        max_subjects: int = 262_144,
+    ) -> None:
+        self._per_subnet = per_subnet
+        self._max_subnets = max_subnets
+        self._max_subjects = max_subjects
+        self._ttl = ttl
+        # In order of their last turn, the one silent longest first.
+        self._subnets: dict[str, _Subnet] = {}
+        self._subjects = 0
+
+    def __len__(self) -> int:
+        return self._subjects
+
+    def admit(self, subject: str, subnet: str, now: float) -> str:
+        """The subject to count under: itself, or `overflow:{kind}:{subnet}` (`kind:` leads a subject)."""
+        known = self._subnets.get(subnet)
+        if known is not None:
+            if now >= known.turns_at:
+                self._turn(subnet, known, now)
+            if subject in known.current:
+                return subject
+            if subject in known.previous:
+                known.previous.remove(subject)
+                known.current.add(subject)
+                return subject
+        return self._admit_new(subject, subnet, known, now)
+
+    def _admit_new(self, subject: str, subnet: str, known: _Subnet | None, now: float) -> str:
+        kind = subject.partition(":")[0]
+        if known is None:
+            if len(self._subnets) >= self._max_subnets and not self._let_go(now):
+                return f"overflow:{kind}:{ELSEWHERE}"
+            known = self._subnets[subnet] = _Subnet(now + self._ttl)
+        full = self._subjects >= self._max_subjects and not self._let_go(now)
+        if full or known.counts[kind] >= self._per_subnet:
+            return f"overflow:{kind}:{subnet}"
+        known.current.add(subject)
+        known.counts[kind] += 1
+        self._subjects += 1
+        return subject
+
+    def _turn(self, subnet: str, known: _Subnet, now: float) -> None:
+        """Start a generation; what the last but one held and nobody has shown since is forgotten."""
+        self._subjects -= len(known.previous)
+        known.previous = known.current
+        if now >= known.turns_at + self._ttl:
+            self._subjects -= len(known.previous)
+            known.previous = set()
+        known.current = set()
+        known.counts = Counter(subject.partition(":")[0] for subject in known.previous)
+        known.turns_at = now + self._ttl
+        del self._subnets[subnet]
+        self._subnets[subnet] = known
+
+    def _let_go(self, now: float) -> bool:
+        """Forget the subnet that has been silent longest, if it is due; whether there was one."""
+        subnet, oldest = next(iter(self._subnets.items()), (None, None))
+        if subnet is None or oldest is None or now < oldest.turns_at + self._ttl:
+            return False
+        self._subjects -= len(oldest.current) + len(oldest.previous)
+        del self._subnets[subnet]
+        return True

@@ -14,7 +14,7 @@ time that the counter has seen: a fail-over to a replica whose clock is behind n
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -272,11 +272,19 @@ class Done:
 Reading = Total | Different | Taken | Held | Sighting | Scores | Done
 
 
+Abandoned = Callable[[Sequence[Reading]], None]
+
+
 class Store(Protocol):
     """Carries out batches of operations. One implementation in memory, one over Redis."""
 
-    async def apply(self, ops: Sequence[Op], now: float | None = None) -> Sequence[Reading]:
+    async def apply(
+        self, ops: Sequence[Op], now: float | None = None, *, abandoned: Abandoned | None = None
+    ) -> Sequence[Reading]:
         """Carry out `ops` in order, in one trip; readings come in the same order.
+
+        Where the caller is cancelled while it waits, `abandoned` is given the readings when they
+        come, so that what was counted for nobody can be taken back.
 
         Raises StoreTimeoutError (nothing is known of what was done), StoreFullError, or another
         StoreError. Cancelling the caller never cancels what other callers share with it.

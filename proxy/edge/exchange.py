@@ -72,8 +72,8 @@ class HttpExchange:
         self._body: ReceivedBody | None = None
         path, _, query = request.raw_path.partition("?")
         self.head = Head(request.method, path, query, request.raw_headers, peer)
-        self.wire = ClientWire(request)
         self.progress = Progress()
+        self.wire = ClientWire(request, self.progress)
 
     def objection(self) -> Refusal | None:
         """Why the edge takes no further look: no room, or a head that reads in several ways."""
@@ -118,13 +118,14 @@ class HttpExchange:
     def answer(self, reply: RefusalReply, *, close: bool) -> None:
         """Give the caller an answer of our own; cuts the connection if one has begun already."""
         wire = self.wire
-        if wire.status is not None:
+        if wire.begun:
             wire.cut()
             return
         if close or not self._request.content.is_eof():
             wire.keep_alive = False
         wire.answer(reply.status, "", reply.headers, reply.body)
-        self.progress.end = "complete"
+        if self.progress.end == "client_closed":
+            self.progress.end = "complete"
 
     async def forward(self, forward: Forward) -> Refusal | None:
         """Send the request on and relay the reply; a Refusal where nothing was written yet."""
@@ -196,7 +197,7 @@ class HttpExchange:
             progress.end = "client_stalled"
         else:
             progress.end = "upstream_timeout" if kind == "timeout" else "upstream_error"
-        if wire.status is None:
+        if not wire.begun:
             return UPSTREAM_REFUSALS[kind]
         wire.cut()
         return None

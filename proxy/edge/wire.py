@@ -13,6 +13,8 @@ from typing import Any
 
 from aiohttp import web
 
+from proxy.passage import Progress
+
 HeaderPairs = Iterable[tuple[bytes, bytes]]
 
 _REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
@@ -41,24 +43,27 @@ class ClientWire:
     __slots__ = (
         "_http10",
         "_writer",
-        "bytes_out",
         "chunked",
         "keep_alive",
-        "status",
+        "progress",
         "waiting",
         "without_body",
     )
 
-    def __init__(self, request: web.BaseRequest) -> None:
+    def __init__(self, request: web.BaseRequest, progress: Progress) -> None:
+        self.progress = progress
         self._writer: Any = request.writer
         self._http10 = request.version < (1, 1)
         self.keep_alive = request.keep_alive
         self.without_body = request.method == "HEAD"
-        self.status: int | None = None
         self.chunked = False
         self.waiting = False
         """True while the client is waited for, so that a stall is blamed on the right side."""
-        self.bytes_out = 0
+
+    @property
+    def begun(self) -> bool:
+        """Whether an answer has been started."""
+        return self.progress.status is not None
 
     @property
     def transport(self) -> asyncio.Transport:
@@ -77,7 +82,7 @@ class ClientWire:
         if self.without_body or _bodiless(status):
             body = b""
         self.transport.write(head + body if body else head)
-        self.bytes_out += len(body)
+        self.progress.bytes_out += len(body)
 
     def start(
         self, status: int, reason: str, headers: list[tuple[bytes, bytes]], length: int | None
@@ -94,7 +99,7 @@ class ClientWire:
     def write(self, data: bytes) -> bool:
         """Write a part of the body now; True where the client reads slower than we write: `drain`."""
         self.transport.write(b"%x\r\n%b\r\n" % (len(data), data) if self.chunked else data)
-        self.bytes_out += len(data)
+        self.progress.bytes_out += len(data)
         paused: bool = self._writer.protocol.writing_paused
         return paused
 
@@ -123,10 +128,10 @@ class ClientWire:
 
     def done(self) -> Answered:
         """What aiohttp is told after the last byte."""
-        return Answered(self.status or 0, keep_alive=self.keep_alive)
+        return Answered(self.progress.status or 0, keep_alive=self.keep_alive)
 
     def _head(self, status: int, reason: str, headers: HeaderPairs) -> bytes:
-        self.status = status
+        self.progress.status = status
         phrase = reason.encode("latin-1", "replace") if reason else _REASONS.get(status, b"")
         lines = [b"HTTP/1.1 %d %b" % (status, phrase)]
         lines += [b"%b: %b" % pair for pair in headers]
@@ -136,6 +141,14 @@ class ClientWire:
             lines.append(b"Connection: keep-alive")
         lines.append(b"\r\n")
         return b"\r\n".join(lines)
+
+
+def closing_answer(status: int, headers: HeaderPairs, body: bytes) -> bytes:
+    """A whole answer to bytes that never became a request, after which the connection ends."""
+    lines = [b"HTTP/1.1 %d %b" % (status, _REASONS.get(status, b""))]
+    lines += [b"%b: %b" % pair for pair in headers]
+    lines += [b"Content-Length: %d" % len(body), b"Connection: close", b"", body]
+    return b"\r\n".join(lines)
 
 
 def _bodiless(status: int) -> bool:

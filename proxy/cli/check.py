@@ -1,0 +1,64 @@
+"""`excise check`: every mistake in policies, with file, line, column and what was perhaps meant."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import click
+
+from proxy.policy.load import PolicyError, load, warnings
+from proxy.policy.mistake import Mistake
+
+
+@click.command()
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+def check(paths: tuple[Path, ...]) -> None:
+    """Check policy files, or all *.yaml files in folders.
+
+    Exits with 0 when all are sound, 1 when there are mistakes, 2 when a path cannot be read.
+    """
+    files: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            files += sorted(path.rglob("*.yaml"))
+        elif path.is_file():
+            files.append(path)
+        else:
+            raise click.UsageError(f"{path}: no such file or folder")
+    if not files:
+        raise click.UsageError("no *.yaml files there")
+    sound = [_check(file) for file in files]
+    if not all(sound):
+        sys.exit(1)
+
+
+def _check(file: Path) -> bool:
+    try:
+        policy = load(file)
+    except PolicyError as error:
+        for mistake in error.mistakes:
+            _show(mistake, file, "red")
+        count = len(error.mistakes)
+        click.secho(f"{file}: {count} mistake{'s' if count > 1 else ''}", fg="red", err=True)
+        return False
+    for warning in warnings(policy, file, time.time()):
+        _show(warning, file, "yellow", "warning: ")
+    count = len(policy.rules)
+    rules = f"{count} rule{'' if count == 1 else 's'}"
+    click.echo(f"{file}: OK, {rules}, {policy.digest[:19]}")
+    return True
+
+
+def _show(mistake: Mistake, file: Path, colour: str, prefix: str = "") -> None:
+    where = f"{mistake.file}:{mistake.line}:{mistake.column}:"
+    hint = f" (did you mean {mistake.suggestion}?)" if mistake.suggestion else ""
+    click.echo(f"{click.style(where, bold=True)} {prefix}{mistake.message}{hint}", err=True)
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return
+    if mistake.line <= len(lines):
+        click.echo(f"    {lines[mistake.line - 1]}", err=True)
+        click.secho(f"    {' ' * (mistake.column - 1)}^", fg=colour, err=True)

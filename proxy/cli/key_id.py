@@ -1,0 +1,30 @@
+"""`excise key-id`: the keyed id of an API key, for accounts.yaml. The key is read from stdin."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from proxy.app import make_secret
+from proxy.errors import ConfigurationError
+from proxy.settings import load_settings
+
+
+@click.command("key-id")
+def key_id() -> None:
+    """Print the id of each API key on standard input, one a line.
+
+    Never give a key as an argument: shells and process lists remember those.
+    """
+    try:
+        secret = make_secret(load_settings({}, os.environ, Path.cwd()))
+    except ConfigurationError as error:
+        raise click.ClickException(str(error)) from None
+    if secret.ephemeral:
+        raise click.ClickException("set EXCISE_SECRET or EXCISE_SECRET_FILE; ids depend on it")
+    for line in sys.stdin.buffer:
+        if key := line.strip():
+            click.echo(secret.key_id(key))

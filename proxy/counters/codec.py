@@ -1,0 +1,201 @@
+"""
+Operations as arguments of the Lua script, and its answers as readings. Pure.
+
+Times and durations travel as whole microseconds. An operation is one argument, a letter and its
+numbers, with the one free text last; an answer is one line.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, Final
+
+import orjson
+
+from proxy.counters.protocol import (
+    Count,
+    Different,
+    Distinct,
+    Done,
+    Forget,
+    Held,
+    Lease,
+    Op,
+    Raise,
+    Reading,
+    ReadScore,
+    Refund,
+    Release,
+    Reserve,
+    Scores,
+    Seen,
+    Settle,
+    Sighting,
+    Take,
+    Taken,
+    Total,
+    Uncount,
+)
+
+LEVEL_MIN = 0.01
+"""Scores that have decayed below this are not told."""
+
+DONE: Final = Done()
+
+
+def micros(seconds: float) -> int:
+    """Whole microseconds, to the nearest."""
+    return round(seconds * 1e6)
+
+
+@lru_cache(maxsize=4096)
+def ratio(amount: int, period: float) -> tuple[int, int]:
+    """`amount` per `period` in lowest terms, the period in microseconds: keeps products small."""
+    span = micros(period)
+    common = math.gcd(amount, span)
+    return amount // common, span // common
+
+
+def decayed(entries: Sequence[tuple[str, float, int]], now: int, half_life: float) -> Scores:
+    """Levels of (rule, level, microseconds when it was set) as they stand at `now`."""
+    span = micros(half_life)
+    levels = {rule: level * 0.5 ** ((now - at) / span) for rule, level, at in entries}
+    return Scores({rule: level for rule, level in levels.items() if level >= LEVEL_MIN})
+
+
+def prefix_of(subject: str) -> str:
+    """What all keys of a subject begin with; the braces are the Cluster's hash tag."""
+    if "}" in subject or "%" in subject:
+        subject = subject.replace("%", "%25").replace("}", "%7D")
+    elif not subject:
+        subject = "%"  # an empty tag would leave each key to a slot of its own
+    return f"x1:{{{subject}}}:"
+
+
+def pack(prefix: str, ops: Sequence[Op], now: int | None) -> tuple[int, bytes]:
+    """
+    The end of an EVALSHA or EVAL for operations of one subject.
+
+    Returns how many words it has, and those words in Redis' wire format: the number of keys, the
+    keys, the time (empty for the server's own), the operations.
+    """
+    keys: list[str] = []
+    words: list[str] = ["" if now is None else str(now)]
+    for op in ops:
+        words.append(_WORD[op.__class__](op))
+        key = f"{prefix}{op.key}"
+        if isinstance(op, Seen):
+            key = f"{key}:{op.item:x}"
+        keys.append(key)
+        if isinstance(op, (Reserve, Settle)):
+            keys.append(f"{key}:{op.id}")
+    words = [str(len(keys)), *keys, *words]
+    pieces: list[bytes] = []
+    for word in words:
+        raw = word.encode()
+        pieces.append(b"$%d\r\n%b\r\n" % (len(raw), raw))
+    return len(words), b"".join(pieces)
+
+
+def read(ops: Sequence[Op], answer: bytes) -> list[Reading]:
+    """The readings that one script call answered for `ops`."""
+    lines = answer.split(b"\n")
+    return [_READ[op.__class__](op, line) for op, line in zip(ops, lines, strict=True)]
+
+
+def _take(op: Take) -> str:
+    amount, period = ratio(op.amount, op.period)
+    return f"T {amount} {period} {op.burst} {op.weight} {micros(op.max_wait)}"
+
+
+def _refund(op: Refund) -> str:
+    amount, period = ratio(op.amount, op.period)
+    return f"B {amount} {period} {op.weight}"
+
+
+def _reserve(op: Reserve) -> str:
+    amount, period = ratio(op.amount, op.period)
+    return f"R {amount} {period} {op.burst} {op.estimate} {micros(op.ttl)}"
+
+
+def _settle(op: Settle) -> str:
+    amount, period = ratio(op.amount, op.period)
+    return f"V {amount} {period} {op.actual}"
+
+
+def _forget(op: Forget) -> str:
+    previous = "-" if op.previous is None else micros(op.previous)
+    return f"F {op.item:016x} {micros(op.at)} {previous}"
+
+
+# The values are functions of exactly their key's type, which a mapping's type cannot say.
+_WORD: Final[Mapping[type[Op], Callable[[Any], str]]] = {
+    Count: lambda op: f"C {micros(op.window)} {op.weight}",
+    Uncount: lambda op: f"U {micros(op.window)} {op.weight} {micros(op.at)}",
+    Distinct: lambda op: f"D {micros(op.window)} {op.item:016x}",
+    Forget: _forget,
+    Take: _take,
+    Refund: _refund,
+    Reserve: _reserve,
+    Settle: _settle,
+    Lease: lambda op: f"L {op.slots} {micros(op.ttl)} {op.id}",
+    Release: lambda op: f"X {op.id}",
+    Seen: lambda op: f"S {micros(op.ttl)} {op.who}",
+    Raise: lambda op: f"P {op.level!r} {micros(op.half_life)} {op.rule}",
+    ReadScore: lambda _: "Q",
+}
+
+
+def _read_total(_: Op, line: bytes) -> Reading:
+    total, now = line.split()
+    return Total(int(total), int(now) / 1e6)
+
+
+def _read_different(_: Op, line: bytes) -> Reading:
+    distinct, now, previous = line.split()
+    earlier = None if previous == b"-" else int(previous) / 1e6
+    return Different(int(distinct), int(now) / 1e6, earlier)
+
+
+def _read_taken(_: Op, line: bytes) -> Reading:
+    admitted, wait, retry, remaining = line.split()
+    again = None if retry == b"-" else int(retry) / 1e6
+    return Taken(admitted == b"1", int(wait) / 1e6, again, int(remaining))
+
+
+def _read_held(_: Op, line: bytes) -> Reading:
+    granted, held = line.split()
+    return Held(granted == b"1", int(held))
+
+
+def _read_sighting(_: Op, line: bytes) -> Reading:
+    return Sighting(tuple(orjson.loads(line)))
+
+
+def _read_scores(op: Raise | ReadScore, line: bytes) -> Reading:
+    now, *flat = orjson.loads(line)
+    entries = [(flat[i], float(flat[i + 1]), int(flat[i + 2])) for i in range(0, len(flat), 3)]
+    return decayed(entries, int(now), op.half_life)
+
+
+def _read_done(_: Op, __: bytes) -> Reading:
+    return DONE
+
+
+_READ: Final[Mapping[type[Op], Callable[[Any, bytes], Reading]]] = {
+    Count: _read_total,
+    Uncount: _read_done,
+    Distinct: _read_different,
+    Forget: _read_done,
+    Take: _read_taken,
+    Refund: _read_done,
+    Reserve: _read_taken,
+    Settle: _read_done,
+    Lease: _read_held,
+    Release: _read_done,
+    Seen: _read_sighting,
+    Raise: _read_scores,
+    ReadScore: _read_scores,
+}

@@ -1,0 +1,38 @@
+-- Distinct, Forget: a sorted set of hashes by when each was seen last.
+--
+-- A few more are held than are ever told, so that sightings which are then forgotten do not push
+-- the reading below its cap.
+
+local DISTINCT_MAX = 128
+local HELD = 160
+
+kinds.D = function(arg, key)
+  local window, item = match(arg, '^. (%S+) (%S+)')
+  window = tonumber(window)
+  local now = max(clock, highest(key) or clock)
+  local previous = call('ZSCORE', key, item)
+  if previous and tonumber(previous) <= now - window then
+    previous = false
+  end
+  call('ZADD', key, now, item)
+  call('ZREMRANGEBYSCORE', key, '-inf', now - window)
+  local held = call('ZCARD', key)
+  if held > HELD then
+    call('ZREMRANGEBYRANK', key, 0, held - HELD - 1)
+  end
+  keep(key, window)
+  return format('%d %.0f %s', min(held, DISTINCT_MAX), now, previous or '-')
+end
+
+kinds.F = function(arg, key)
+  local item, at, previous = match(arg, '^. (%S+) (%S+) (%S+)')
+  if tonumber(call('ZSCORE', key, item)) ~= tonumber(at) then
+    return ''
+  end
+  if previous == '-' then
+    call('ZREM', key, item)
+  else
+    call('ZADD', key, previous, item)
+  end
+  return ''
+end
