@@ -43,18 +43,13 @@ class Limits:
 class Trip:
     """What one `apply` waits for: an answer for each of its calls."""
 
-    __slots__ = ("abandoned", "answers", "future", "missing")
+    __slots__ = ("answers", "future", "late", "missing")
 
-    def __init__(
-        self,
-        future: asyncio.Future[None],
-        calls: int,
-        abandoned: Callable[[list[bytes]], None] | None = None,
-    ) -> None:
+    def __init__(self, future: asyncio.Future[None], calls: int) -> None:
         self.future = future
-        self.abandoned = abandoned
         self.answers: list[bytes] = [b""] * calls
         self.missing = calls
+        self.late: Callable[[list[bytes]], None] | None = None
 
     def answer(self, place: int, answer: bytes) -> None:
         """Take one call's answer; the last one wakes the caller, if it still waits."""
@@ -64,8 +59,15 @@ class Trip:
             return
         if not self.future.done():
             self.future.set_result(None)
-        elif self.future.cancelled() and self.abandoned is not None:
-            self.abandoned(self.answers)
+        elif self.late is not None:
+            self.late(self.answers)
+
+    def abandon(self, late: Callable[[list[bytes]], None]) -> None:
+        """The caller has gone: `late` has the answers, if all of them come or have come already."""
+        if self.missing:
+            self.late = late
+        else:
+            late(self.answers)
 
     def fail(self, error: StoreError) -> None:
         """Fail the caller, unless it has gone or has failed already."""

@@ -8,7 +8,7 @@ of the loop go in one pipeline to each server. See `link.py` for what time-outs 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from proxy.counters.address import Address, parse_address
 from proxy.counters.cluster import Cluster
@@ -17,7 +17,7 @@ from proxy.counters.link import Call, Limits, Link, Trip
 from proxy.counters.protocol import Abandoned, Op, Reading
 from proxy.errors import StoreError
 
-Groups = Sequence[tuple[str, Sequence[Op]]]
+Groups = Mapping[str, Sequence[Op]]
 
 _CLOSED = "the store is closed"
 
@@ -83,17 +83,15 @@ class RedisStore:
         if self._closed:
             raise StoreError(_CLOSED)
         await self._route.prepare()
-        stamp = None if now is None else micros(now)
-        first = ops[0].subject
-        alone = all(op.subject == first for op in ops)
-        groups = [(first, ops)] if alone else _by_subject(ops)
-
-        def late(answers: list[bytes]) -> None:
+        groups = _by_subject(ops)
+        trip = self._send(groups, None if now is None else micros(now))
+        try:
+            await trip.future
+        except asyncio.CancelledError:
             if abandoned is not None:
-                abandoned(_in_order(ops, groups, answers))
-
-        answers = await self._call(groups, stamp, late)
-        return read(ops, answers[0]) if alone else _in_order(ops, groups, answers)
+                trip.abandon(lambda answers: abandoned(_readings(ops, groups, answers)))
+            raise
+        return _readings(ops, groups, trip.answers)
 
     async def ready(self) -> None:
         """Have every server run the script on nothing, or raise StoreError."""
@@ -112,34 +110,36 @@ class RedisStore:
         self._closed = True
         await self._route.close(StoreError(_CLOSED))
 
-    async def _call(
-        self, groups: Groups, stamp: int | None, late: Callable[[list[bytes]], None]
-    ) -> list[bytes]:
-        """Have the script run once for each subject; the answers in the same order."""
-        trip = Trip(asyncio.get_running_loop().create_future(), len(groups), late)
+    def _send(self, groups: Groups, stamp: int | None) -> Trip:
+        """Have the script run once for each subject."""
+        trip = Trip(asyncio.get_running_loop().create_future(), len(groups))
         try:
-            for place, (subject, group) in enumerate(groups):
+            for place, (subject, group) in enumerate(groups.items()):
                 prefix = prefix_of(subject)
                 words, tail = pack(prefix, group, stamp)
                 self._route.link(prefix).put(Call(trip, place, words, tail))
         except StoreError:
             trip.future.cancel()
             raise
-        await trip.future
-        return trip.answers
+        return trip
 
 
 def _by_subject(ops: Sequence[Op]) -> Groups:
+    first = ops[0].subject
+    if all(op.subject == first for op in ops):
+        return {first: ops}
     groups: dict[str, list[Op]] = {}
     for op in ops:
         groups.setdefault(op.subject, []).append(op)
-    return list(groups.items())
+    return groups
 
 
-def _in_order(ops: Sequence[Op], groups: Groups, answers: Sequence[bytes]) -> list[Reading]:
+def _readings(ops: Sequence[Op], groups: Groups, answers: Sequence[bytes]) -> list[Reading]:
     """The readings of all groups, in the order in which their operations were given."""
+    if len(groups) == 1:
+        return read(ops, answers[0])
     coming = {
         subject: iter(read(group, answer))
-        for (subject, group), answer in zip(groups, answers, strict=True)
+        for (subject, group), answer in zip(groups.items(), answers, strict=True)
     }
     return [next(coming[op.subject]) for op in ops]
