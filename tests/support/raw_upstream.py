@@ -9,14 +9,22 @@ from dataclasses import dataclass, field
 
 Script = Callable[["Call"], Awaitable[None]]
 
-OK = b'{"id":"chatcmpl-1","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"hi"},"finish_reason":"stop"}],"usage":{"prompt_tokens":9,"completion_tokens":2,"total_tokens":11}}'
+OK = (
+    b'{"id":"chatcmpl-1","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,'
+    b'"message":{"role":"assistant","content":"hi"},"finish_reason":"stop"}],'
+    b'"usage":{"prompt_tokens":9,"completion_tokens":2,"total_tokens":11}}'
+)
 
 
 def plain(body: bytes = OK, status: bytes = b"200 OK", headers: bytes = b"") -> bytes:
     """A whole JSON reply on the wire."""
     return (
-        b"HTTP/1.1 " + status + b"\r\nContent-Type: application/json\r\n" + headers
-        + b"Content-Length: %d\r\n\r\n" % len(body) + body
+        b"HTTP/1.1 "
+        + status
+        + b"\r\nContent-Type: application/json\r\n"
+        + headers
+        + b"Content-Length: %d\r\n\r\n" % len(body)
+        + body
     )
 
 
@@ -51,7 +59,9 @@ class Call:
     @property
     def headers(self) -> list[tuple[bytes, bytes]]:
         lines = self.head.split(b"\r\n")[1:]
-        return [(name, value.strip()) for name, _, value in (line.partition(b":") for line in lines)]
+        return [
+            (name, value.strip()) for name, _, value in (line.partition(b":") for line in lines)
+        ]
 
     def header(self, name: bytes) -> bytes | None:
         values = [value for key, value in self.headers if key.lower() == name.lower()]

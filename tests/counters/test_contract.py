@@ -1,0 +1,336 @@
+"""
+What every store promises, told in scenarios: operations at times, and the readings they must give.
+
+`S` stands for a subject of the test's own. Times are seconds after T0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from proxy.counters.protocol import (
+    BUCKETS,
+    DISTINCT_MAX,
+    SEEN_MAX,
+    Count,
+    Different,
+    Distinct,
+    Done,
+    Forget,
+    Held,
+    Lease,
+    Op,
+    Raise,
+    Reading,
+    ReadScore,
+    Refund,
+    Release,
+    Reserve,
+    Scores,
+    Seen,
+    Settle,
+    Sighting,
+    Store,
+    Take,
+    Taken,
+    Total,
+    Uncount,
+    undo,
+)
+
+from .stores import T0, take
+
+Scenario = Sequence[tuple[float, Op, Reading]]
+
+TAKE = Take("S", "t", amount=1, period=10, burst=3)
+COUNT = Count("S", "c", window=60)
+ITEM = Distinct("S", "d", window=60, item=7)
+RESERVE = Reserve("S", "r", amount=10, period=1, burst=100, estimate=60, id="a", ttl=300)
+LEASE = Lease("S", "l", slots=2, id="a", ttl=30)
+SEEN = Seen("S", "s", item=2**64 - 1, who="ann", ttl=100)
+RAISE = Raise("S", "sc", rule="wide-crawl", level=40.0, half_life=3600)
+SCORE = ReadScore("S", "sc", half_life=3600)
+
+
+def admitted(remaining: int, wait: float = 0.0) -> Taken:
+    return Taken(True, wait, 0.0, remaining)
+
+
+def refused(retry: float | None, remaining: int = 0) -> Taken:
+    return Taken(False, 0.0, retry, remaining)
+
+
+SCENARIOS: dict[str, Scenario] = {
+    "a burst is admitted at one instant, then one per period": [
+        (0, TAKE, admitted(2)),
+        (0, TAKE, admitted(1)),
+        (0, TAKE, admitted(0)),
+        (0, TAKE, refused(10.0)),
+        (4, TAKE, refused(6.0)),
+        (10, TAKE, admitted(0)),
+        (10, TAKE, refused(10.0)),
+        (40, TAKE, admitted(2)),
+    ],
+    "a refused take spends nothing, also a heavy one": [
+        (0, replace(TAKE, weight=2), admitted(1)),
+        (0, replace(TAKE, weight=2), refused(10.0, 1)),
+        (0, TAKE, admitted(0)),
+    ],
+    "a take above the burst never conforms": [
+        (0, replace(TAKE, weight=4), refused(None, 3)),
+        (1000, replace(TAKE, weight=4), refused(None, 3)),
+    ],
+    "a take may wait its turn, up to max_wait": [
+        (0, replace(TAKE, weight=3), admitted(0)),
+        (0, replace(TAKE, max_wait=15), admitted(0, wait=10.0)),
+        (0, replace(TAKE, max_wait=15), refused(5.0)),
+        (5, replace(TAKE, max_wait=15), admitted(0, wait=15.0)),
+    ],
+    "a refund gives weight back, but never beyond a full burst": [
+        (0, replace(TAKE, weight=3), admitted(0)),
+        (0, Refund("S", "t", 1, 10, weight=2), Done()),
+        (0, replace(TAKE, weight=2), admitted(0)),
+        (0, Refund("S", "t", 1, 10, weight=99), Done()),
+        (0, replace(TAKE, weight=3), admitted(0)),
+    ],
+    "a refund of what was never taken does nothing": [
+        (0, Refund("S", "t", 1, 10), Done()),
+        (0, replace(TAKE, weight=3), admitted(0)),
+    ],
+    "time that goes back is read as the latest time seen": [
+        (100, replace(TAKE, weight=3), admitted(0)),
+        (50, TAKE, refused(10.0)),
+        (110, TAKE, admitted(0)),
+    ],
+    "a changed limit keeps what was spent": [
+        (0, replace(TAKE, weight=3), admitted(0)),
+        (0, replace(TAKE, amount=2, burst=7), admitted(0)),
+        (0, replace(TAKE, amount=2, burst=7), refused(5.0)),
+    ],
+    "two subjects share nothing": [
+        (0, replace(TAKE, weight=3), admitted(0)),
+        (0, replace(TAKE, subject="S2", weight=3), admitted(0)),
+    ],
+    "counts add up and slide out of the window": [
+        (0, COUNT, Total(1, T0)),
+        (0, replace(COUNT, weight=5), Total(6, T0)),
+        (30, COUNT, Total(7, T0 + 30)),
+        (62, COUNT, Total(2, T0 + 62)),
+        (400, replace(COUNT, weight=0), Total(0, T0 + 400)),
+    ],
+    "a count taken back is gone, once, from where it was": [
+        (0, replace(COUNT, weight=5), Total(5, T0)),
+        (10, replace(COUNT, weight=2), Total(7, T0 + 10)),
+        (20, Uncount("S", "c", 60, 5, T0), Done()),
+        (20, Uncount("S", "c", 60, 5, T0), Done()),
+        (20, replace(COUNT, weight=0), Total(2, T0 + 20)),
+        (90, replace(COUNT, weight=1), Total(1, T0 + 90)),
+        (90, Uncount("S", "c", 60, 2, T0 + 10), Done()),
+        (90, replace(COUNT, weight=0), Total(1, T0 + 90)),
+    ],
+    "a distinct item counts once and tells when it was seen last": [
+        (0, ITEM, Different(1, T0, None)),
+        (5, ITEM, Different(1, T0 + 5, T0)),
+        (5, replace(ITEM, item=8), Different(2, T0 + 5, None)),
+        (65, replace(ITEM, item=9), Different(1, T0 + 65, None)),
+    ],
+    "a forgotten sighting leaves the earlier one": [
+        (0, ITEM, Different(1, T0, None)),
+        (5, ITEM, Different(1, T0 + 5, T0)),
+        (5, Forget("S", "d", 60, 7, T0 + 5, T0), Done()),
+        (6, ITEM, Different(1, T0 + 6, T0)),
+        (6, Forget("S", "d", 60, 7, T0, None), Done()),
+        (7, ITEM, Different(1, T0 + 7, T0 + 6)),
+        (7, Forget("S", "d", 60, 7, T0 + 7, None), Done()),
+        (7, ITEM, Different(1, T0 + 7, None)),
+    ],
+    "a reservation is settled once, down or up": [
+        (0, RESERVE, admitted(40)),
+        (0, RESERVE, admitted(40)),
+        (0, replace(RESERVE, id="b"), refused(2.0, 40)),
+        (0, Settle("S", "r", 10, 1, "a", actual=20), Done()),
+        (0, Settle("S", "r", 10, 1, "a", actual=0), Done()),
+        (0, replace(RESERVE, id="b"), admitted(20)),
+        (0, Settle("S", "r", 10, 1, "b", actual=180), Done()),
+        (0, replace(RESERVE, id="c", estimate=1), refused(10.1)),
+    ],
+    "a reservation that is settled too late stays spent": [
+        (0, replace(RESERVE, ttl=2, estimate=100), admitted(0)),
+        (2, Settle("S", "r", 10, 1, "a", actual=0), Done()),
+        (2, replace(RESERVE, id="b", estimate=20), admitted(0)),
+        (2, Settle("S", "r", 10, 1, "never reserved", actual=500), Done()),
+        (2, replace(RESERVE, id="c", estimate=1), refused(0.1)),
+    ],
+    "slots are leased, renewed, given back and run out": [
+        (0, LEASE, Held(True, 1)),
+        (1, replace(LEASE, id="b"), Held(True, 2)),
+        (2, replace(LEASE, id="c"), Held(False, 2)),
+        (25, LEASE, Held(True, 2)),
+        (31, replace(LEASE, id="c"), Held(True, 2)),
+        (32, Release("S", "l", "a"), Done()),
+        (32, Release("S", "l", "nobody"), Done()),
+        (32, replace(LEASE, id="d"), Held(True, 2)),
+        (33, replace(LEASE, id="e"), Held(False, 2)),
+    ],
+    "an item tells who showed it before": [
+        (0, SEEN, Sighting(())),
+        (1, replace(SEEN, who='bo\n"b,'), Sighting(("ann",))),
+        (2, SEEN, Sighting(("ann", 'bo\n"b,'))),
+        (3, replace(SEEN, item=1, who="zoë"), Sighting(())),
+        (102, replace(SEEN, who="cy"), Sighting(())),
+    ],
+    "scores are set, never stacked, and decay": [
+        (0, SCORE, Scores({})),
+        (0, RAISE, Scores({"wide-crawl": 40.0})),
+        (0, RAISE, Scores({"wide-crawl": 40.0})),
+        (3600, replace(RAISE, rule="two", level=8.0), Scores({"wide-crawl": 20.0, "two": 8.0})),
+        (7200, SCORE, Scores({"wide-crawl": 10.0, "two": 4.0})),
+        (3600 * 10, SCORE, Scores({"wide-crawl": 40 / 2**10, "two": 8 / 2**9})),
+        (3600 * 12, SCORE, Scores({})),
+    ],
+}
+
+
+def _own(op: Op, subject: str) -> Op:
+    return replace(op, subject=op.subject.replace("S", subject))
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+async def test_every_store_answers_the_same(name: str, store: Store, subject: str) -> None:
+    for step, (after, op, expected) in enumerate(SCENARIOS[name]):
+        (reading,) = await store.apply([_own(op, subject)], T0 + after)
+        assert reading == expected, f"step {step}: {op}"
+
+
+@pytest.mark.parametrize(
+    ("amount", "period"), [(7, 60.0), (1, 0.001), (600, 60.0), (9_999_991, 86_400.0)]
+)
+@pytest.mark.parametrize("max_wait", [0.0, 0.0005])
+async def test_a_retry_is_admitted_at_retry_after_and_not_a_microsecond_before(
+    store: Store, subject: str, amount: int, period: float, max_wait: float
+) -> None:
+    op = Take(subject, "t", amount, period, burst=5, weight=3, max_wait=max_wait)
+    base = T0 + 0.123457
+    assert (await take(store, op, base)).admitted
+    retry = (await take(store, op, base)).retry_after_s
+    assert retry is not None
+    assert retry > 0
+    assert not (await take(store, op, base + retry - 1e-6)).admitted
+    assert (await take(store, op, base + retry)).admitted
+
+
+async def test_no_rounding_adds_up_over_ten_thousand_periods(store: Store, subject: str) -> None:
+    """7 a minute is no whole number of microseconds; still every 7th take falls on the minute."""
+    op = Take(subject, "t", amount=7, period=60, burst=1)
+    for chunk in range(100):
+        base = T0 + chunk * 60_000
+        full = replace(op, weight=7, burst=7_000)
+        await store.apply([full] * 1000, base)
+        assert not (await take(store, op, base + 60_000 - 1e-6)).admitted
+    assert (await take(store, op, T0 + 100 * 60_000)).admitted
+
+
+@pytest.mark.parametrize("window", [60.0, 61.7, 86_400.0])
+async def test_a_sliding_total_is_wrong_by_at_most_one_bucket(
+    store: Store, subject: str, window: float
+) -> None:
+    times = [T0 + i * window / 97 for i in range(300)]
+    readings = await _each(store, [Count(subject, "c", window)] * len(times), times)
+    for now, reading in zip(times, readings, strict=True):
+        assert isinstance(reading, Total)
+        own = sum(now - window < at <= now for at in times)
+        slack = sum(now - window - window / BUCKETS - 1e-5 < at <= now for at in times)
+        assert own <= reading.total <= slack
+
+
+async def _each(store: Store, ops: Sequence[Op], times: Sequence[float]) -> list[Reading]:
+    return [(await store.apply([op], at))[0] for op, at in zip(ops, times, strict=True)]
+
+
+async def test_distinct_is_exact_up_to_its_cap_and_at_least_that_above(
+    store: Store, subject: str
+) -> None:
+    ops = [Distinct(subject, "d", 60, item) for item in range(DISTINCT_MAX + 100)]
+    readings = await store.apply(ops, T0)
+    told = [reading.distinct for reading in readings if isinstance(reading, Different)]
+    assert told == [min(n, DISTINCT_MAX) for n in range(1, len(ops) + 1)]
+
+
+async def test_sightings_in_flight_that_are_forgotten_do_not_lower_a_full_count(
+    store: Store, subject: str
+) -> None:
+    """Else a caller could shrink its count by requests that it knows will be refused."""
+    await store.apply([Distinct(subject, "d", 60, item) for item in range(DISTINCT_MAX)], T0)
+    tried = [Distinct(subject, "d", 60, 1000 + item) for item in range(20)]
+    readings = await store.apply(tried, T0 + 1)
+    undone = [undo(op, reading) for op, reading in zip(tried, readings, strict=True)]
+    await store.apply([op for op in undone if op is not None], T0 + 1)
+    (again,) = await store.apply([Distinct(subject, "d", 60, 0)], T0 + 2)
+    assert isinstance(again, Different)
+    assert again.distinct == DISTINCT_MAX
+
+
+async def test_an_item_remembers_the_latest_of_many_witnesses(store: Store, subject: str) -> None:
+    names = [f"who-{n}" for n in range(SEEN_MAX + 4)]
+    times = [T0 + n for n in range(len(names))]
+    ops = [Seen(subject, "s", 1, who, 1000) for who in names]
+    await _each(store, ops, times)
+    (sighting,) = await store.apply([Seen(subject, "s", 1, "last", 1000)], T0 + 100)
+    assert sighting == Sighting(tuple(names[-SEEN_MAX:]))
+
+
+@pytest.mark.parametrize("op", [COUNT, ITEM, TAKE, RESERVE, LEASE])
+async def test_undo_takes_back_what_was_done(store: Store, subject: str, op: Op) -> None:
+    """The second time reads as the first did."""
+    own = _own(op, subject)
+    (first,) = await store.apply([own], T0)
+    back = undo(own, first)
+    assert back is not None
+    await store.apply([back], T0)
+    (second,) = await store.apply([own], T0)
+    assert second == first
+
+
+async def test_a_batch_of_many_subjects_is_answered_in_its_own_order(
+    store: Store, subject: str
+) -> None:
+    ops = [Count(f"{subject}-{n % 7}", "c", 60, weight=n) for n in range(30)]
+    readings = await store.apply(ops, T0)
+    sums = [sum(range(n % 7, n + 1, 7)) for n in range(30)]
+    assert [reading.total for reading in readings if isinstance(reading, Total)] == sums
+
+
+@pytest.mark.parametrize("name", ["", "a}b", "}", "{x}", "a%7Db", "zoë 漢", "a\r\nb"])
+async def test_any_text_is_a_subject_of_its_own(store: Store, subject: str, name: str) -> None:
+    odd = f"{name}{subject}" if name else ""
+    await store.apply([replace(RESERVE, subject=odd, id=subject)], T0)
+    readings = await store.apply(
+        [
+            Count(odd, f"c{subject}", 60),
+            Count(odd, f"e{subject}", 60),
+            Settle(odd, "r", 10, 1, subject, 0),
+        ],
+        T0,
+    )
+    assert readings == [Total(1, T0), Total(1, T0), Done()]
+
+
+async def test_without_a_time_the_store_uses_its_own(store: Store, subject: str) -> None:
+    op = Take(subject, "t", amount=1, period=3600, burst=2)
+    readings = await store.apply([op, op, op, Count(subject, "c", 60)])
+    *taken, total = readings
+    assert [reading.admitted for reading in taken if isinstance(reading, Taken)] == [1, 1, 0]
+    assert isinstance(total, Total)
+    assert total.now >= T0
+
+
+async def test_nothing_is_applied_after_close(store: Store) -> None:
+    await store.ready()
+    await store.close()
+    with pytest.raises(Exception, match="closed"):
+        await store.apply([COUNT], T0)
+    with pytest.raises(Exception, match="closed"):
+        await store.ready()
