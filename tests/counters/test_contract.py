@@ -131,6 +131,18 @@ SCENARIOS: dict[str, Scenario] = {
         (90, Uncount("S", "c", 60, 2, T0 + 10), Done()),
         (90, replace(COUNT, weight=0), Total(1, T0 + 90)),
     ],
+    "windows and leases end exactly when they are over": [
+        (0, ITEM, Different(1, T0, None)),
+        (60, ITEM, Different(1, T0 + 60, None)),
+        (60, LEASE, Held(True, 1)),
+        (90, LEASE, Held(True, 1)),
+        (100, SEEN, Sighting(())),
+        (200, SEEN, Sighting(())),
+        (300, COUNT, Total(1, T0 + 300)),
+        (360, COUNT, Total(2, T0 + 360)),
+        (360, Uncount("S", "c", 60, 1, T0 + 300), Done()),
+        (360, COUNT, Total(2, T0 + 360)),
+    ],
     "a distinct item counts once and tells when it was seen last": [
         (0, ITEM, Different(1, T0, None)),
         (5, ITEM, Different(1, T0 + 5, T0)),

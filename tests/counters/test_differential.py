@@ -82,6 +82,7 @@ noting = st.one_of(
 )
 steps = st.one_of(
     st.sampled_from([0.0, 1e-6, 0.1]),
+    st.sampled_from([0.5, 1.0, 7.3, 10.0, 60.0]),  # exactly on the edge of a window or lifetime
     st.floats(0, 3, width=32),
     st.floats(-70, 70, width=32),
     st.sampled_from([-3600.0, 90_000.0]),
