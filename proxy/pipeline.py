@@ -95,15 +95,19 @@ class Pipeline:
 
     def _identify(self, visit: Visit) -> Refusal | None:
         head, policy = visit.head, visit.policy
-        visit.route = find_route(head.method, head.path)
+        route = visit.route = find_route(head.method, head.path)
         client, flaw = self._identifier.identify(head, visit.received, policy.keys)
         visit.client = client
-        if flaw is not None and (refusal := self._gate(visit, "keys", flaw)):
-            return refusal
-        kind = visit.route.kind
-        if kind == "refused" or (kind == "unknown" and policy.unknown_routes == "block"):
-            return self._gate(visit, "unknown_routes", UNKNOWN_ROUTE)
-        return None
+        unknown = route.kind == "unknown" and policy.unknown_routes == "block"
+        if unknown or route.kind == "refused":
+            refusal = self._gate(visit, "unknown_routes", UNKNOWN_ROUTE, watching=visit.watching)
+            if refusal is not None:
+                return refusal
+        if flaw is None:
+            return None
+        # Where our own key is sent for every caller, watching alone would be an open relay.
+        watching = visit.watching and not self._identifier.only_known
+        return self._gate(visit, "keys", flaw, watching=watching)
 
     async def _read(self, exchange: Exchange, visit: Visit) -> Refusal | None:
         body = await exchange.receive()
@@ -117,7 +121,8 @@ class Pipeline:
             visit.read = dialect(route.dialect).read(body)
         except UnreadableBody as error:
             if visit.policy.uninspectable == "block":
-                return self._gate(visit, "uninspectable", _unreadable(error))
+                refusal = _unreadable(error)
+                return self._gate(visit, "uninspectable", refusal, watching=visit.watching)
         return None
 
     async def _judged(self, exchange: Exchange, visit: Visit, stage: Stage) -> Refusal | None:
@@ -157,12 +162,11 @@ class Pipeline:
         )
         return _refusal(decision, visit.policy) if decision.verb.refuses else None
 
-    def _gate(self, visit: Visit, name: str, refusal: Refusal) -> Refusal | None:
-        """A gate of the policy: refuses, or only says so where nothing may be refused."""
-        shadow = visit.watching
+    def _gate(self, visit: Visit, name: str, refusal: Refusal, *, watching: bool) -> Refusal | None:
+        """A gate of the policy: refuses, or only says so while the process or policy watches."""
         found = Finding(refusal.reason, {})
-        visit.gates += (RuleFinding(name, "gate", "listed", shadow, Verb.BLOCK, found),)
-        return None if shadow else refusal
+        visit.gates += (RuleFinding(name, "gate", "listed", watching, Verb.BLOCK, found),)
+        return None if watching else refusal
 
     def _answer(self, exchange: Exchange, visit: Visit, refusal: Refusal) -> None:
         visit.refusal = refusal

@@ -59,7 +59,7 @@ class Visit:
         if self.gates:
             decision = replace(decision, findings=self.gates + decision.findings)
         if self.refused and self.refusal is not None and not decision.verb.refuses:
-            gate = self.gates[-1] if self.gates and not self.watching else None
+            gate = next((one for one in self.gates if not one.shadow), None)
             decision = replace(
                 decision,
                 verb=Verb.THROTTLE if self.refusal.retry_after_s else Verb.BLOCK,

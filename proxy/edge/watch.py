@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 TICKS_PER_LIMIT = 8
-"""A wait ends at most 1/8 of its limit late (and never earlier)."""
+"""A wait ends at most 1/8 of its limit late, or LONGEST_TICK where it was changed under way."""
 LONGEST_TICK = 1.0
 
 

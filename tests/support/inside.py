@@ -93,9 +93,7 @@ async def read_answer(reader: asyncio.StreamReader) -> tuple[int, dict[str, str]
     return status, headers, await reader.readexactly(int(headers.get("content-length", "0")))
 
 
-def post(
-    body: bytes, path: str = "/v1/chat/completions", headers: tuple[str, ...] = ()
-) -> bytes:
+def post(body: bytes, path: str = "/v1/chat/completions", headers: tuple[str, ...] = ()) -> bytes:
     """A POST on the wire."""
     lines = [f"POST {path} HTTP/1.1", "Host: x", "Content-Type: application/json", *headers]
     lines.append(f"Content-Length: {len(body)}")
