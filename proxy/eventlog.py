@@ -9,7 +9,6 @@ pipe, a full disk) loses that batch, counted likewise, and tries the next.
 from __future__ import annotations
 
 import os
-import sys
 import threading
 import time
 from collections import deque
@@ -65,12 +64,12 @@ class EventLog:
         clock: Clock,
         *,
         processors: tuple[Processor, ...] = JSON,
-        descriptor: int | None = None,
+        descriptor: int = 1,
         queue_bytes: int = 64 * 1024 * 1024,
     ) -> None:
         self._clock = clock
         self._processors = processors
-        self._descriptor = sys.stdout.fileno() if descriptor is None else descriptor
+        self._descriptor = descriptor
         self._limit = max(1, queue_bytes // EVENT_BYTES)
         self._queue: deque[Event] = deque()
         self._closing = False

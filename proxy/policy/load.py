@@ -157,9 +157,10 @@ def _note(tree: Tree, model: type[BaseModel], details: ErrorDetails, place: Plac
     if kind == "wrong":
         path = (*path, *context["path"])
         message = details["msg"]
+        at_key = bool(context["path"]) and message.startswith(f"`{path[-1]}`")
         if loc and not message.startswith(("`", "a ", "one ")):
             message = f"`{field}` {message}"
-        tree.mistake(path, message, context["suggestion"])
+        tree.mistake(path, message, context["suggestion"], key=at_key)
     elif kind == "extra_forbidden":
         _note_unknown(tree, model, field, path)
     else:

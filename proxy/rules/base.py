@@ -111,7 +111,7 @@ class RuleKind(BaseModel):
         self._excused = frozenset(self.excuse or ())
         if self.match is not None:
             self._applies = self.match.compiled()
-        matched = self.match.model_dump_json(exclude_none=True) if self.match else ""
+        matched = self.match.canonical() if self.match is not None else ""
         counted = "\n".join((self.kind, ",".join(self.per), matched, *self.counted_by()))
         digest = hashlib.blake2b(counted.encode(), digest_size=4).hexdigest()
         self._key = f"{self.name}:{digest}"

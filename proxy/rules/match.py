@@ -111,6 +111,12 @@ class Match(BaseModel):
         of_body = self.model is not None or self.stream is not None
         return of_body or (self.not_ is not None and self.not_.needs_body)
 
+    def canonical(self) -> str:
+        """One text for one meaning, for hashing what changes counting."""
+        given = sorted((name, getattr(self, name)) for name in self.model_fields_set - {"not_"})
+        inner = self.not_.canonical() if self.not_ is not None else ""
+        return f"{given}!{inner}"
+
     def compiled(self) -> Callable[[Facts], bool]:
         """One function of the facts; to be made once, at load."""
         test = _all_of(self._tests())

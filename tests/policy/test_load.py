@@ -1,0 +1,74 @@
+"""Good policies load; bad ones name every mistake, its place, and what was perhaps meant."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from proxy.policy.load import PolicyError, load, parse, warnings
+
+HERE = Path(__file__).parent
+GOOD = sorted((HERE / "good").glob("*.yaml"))
+BAD = sorted((HERE / "bad").glob("*.yaml"))
+SHIPPED = sorted((HERE.parent.parent / "policies").rglob("*.yaml"))
+
+
+@pytest.mark.parametrize("file", GOOD + SHIPPED, ids=lambda file: file.stem)
+def test_a_good_policy_loads(file: Path) -> None:
+    policy = load(file)
+    assert policy.digest.startswith("sha256:")
+    assert len(policy.digest) == 71
+
+
+@pytest.mark.parametrize("file", BAD, ids=lambda file: file.stem)
+def test_a_bad_policy_says_what_is_wrong_and_where(file: Path) -> None:
+    text = file.read_text(encoding="utf-8")
+    (expected,) = (line[10:] for line in text.splitlines() if line.startswith("# expect: "))
+    with pytest.raises(PolicyError) as raised:
+        load(file)
+    said = [str(mistake) for mistake in raised.value.mistakes]
+    wanted = expected.replace(" ", ": ", 1) if expected[0].isdigit() else expected
+    assert any(wanted in line for line in said), said
+
+
+def test_the_corpus_is_large_enough() -> None:
+    assert len(BAD) >= 60
+    assert len(GOOD) >= 8
+
+
+def test_twenty_mistakes_are_told_at_once() -> None:
+    rules = "".join(
+        f"  - {{name: r{number}, kind: rate_limit, per: nobody, limit: xx, action: zz}}\n"
+        for number in range(10)
+    )
+    with pytest.raises(PolicyError) as raised:
+        parse(f"version: 1\nmoed: x\nrules:\n{rules}", "p.yaml")
+    mistakes = raised.value.mistakes
+    assert len(mistakes) == 31
+    assert list(mistakes) == sorted(mistakes)
+
+
+def test_an_unreadable_file_is_a_mistake_too(tmp_path: Path) -> None:
+    with pytest.raises(PolicyError, match="cannot be read"):
+        load(tmp_path / "absent.yaml")
+    (tmp_path / "latin.yaml").write_bytes(b"version: 1 # \xe4")
+    with pytest.raises(PolicyError, match="not UTF-8"):
+        load(tmp_path / "latin.yaml")
+
+
+def test_the_digest_follows_the_content() -> None:
+    first, second = parse("version: 1\n", "a"), parse("version: 1\nmode: shadow\n", "a")
+    assert first.digest != second.digest
+    assert first.digest == parse("version: 1\n", "b").digest
+
+
+def test_an_exemption_whose_day_is_over_is_warned_of(tmp_path: Path) -> None:
+    file = tmp_path / "p.yaml"
+    text = (HERE / "good" / "every_field.yaml").read_text().replace("2099-12-31", "2020-01-01")
+    file.write_text(text)
+    policy = load(file)
+    (warning,) = warnings(policy, file, 1_800_000_000.0)
+    assert "nightly-evals" in warning.message
+    assert warning.line == 12
+    assert warnings(policy, file, 1_500_000_000.0) == []
