@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, Literal
 
+from proxy.client.address import canonical, subnet
 from proxy.decision import Verb
 from proxy.facts import Ask, Client
 from proxy.passage import Progress
@@ -162,7 +163,7 @@ class EventBuilder:
             "level": "warning",
             "timestamp": now,
             "request_id": request_id,
-            "client.address": self._address(peer, peer),
+            "client.address": self._address(peer, subnet(peer) if canonical(peer) else ""),
             "decision": Verb.BLOCK.word,
             "rule": None,
             "kind": "limit",

@@ -292,6 +292,8 @@ def _said(loc: tuple[str | int, ...], message: str, origins: Mapping[tuple[str, 
     while known and known not in origins:
         known = known[:-1]
     words = message.removeprefix("Value error, ")
+    words = words.replace("Extra inputs are not permitted", "no such setting")
+    words = words.replace("Input should be", "must be")
     return f"{origins.get(known, 'settings')}: `{'.'.join(path)}`: {words}"
 
 

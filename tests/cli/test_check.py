@@ -75,4 +75,4 @@ def test_a_bad_setting_or_policy_ends_serve_with_its_place(
     assert "inner/bad.yaml:2:1" in result.output
     monkeypatch.setenv("EXCISE_LISTEM", "x")
     result = CliRunner().invoke(main, ["serve"])
-    assert "EXCISE_LISTEM: no such setting (did you mean EXCISE_LISTEN?)" in result.output
+    assert "EXCISE_LISTEM: no such setting (did you mean `EXCISE_LISTEN`?)" in result.output

@@ -1,0 +1,58 @@
+"""One key a request, wherever the APIs carry it, judged on raw bytes."""
+
+from __future__ import annotations
+
+import pytest
+
+from proxy.client.credentials import AMBIGUOUS, MALFORMED, find_key, strip_key_parameter
+from proxy.head import Head
+
+
+def head(*headers: tuple[bytes, bytes], query: str = "") -> Head:
+    return Head("POST", "/v1/x", query, headers, "192.0.2.1")
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (head(), None),
+        (head((b"Authorization", b"Bearer sk-1")), b"sk-1"),
+        (head((b"authorization", b"bearer  sk-1 ")), b"sk-1"),
+        (head((b"X-Api-Key", b"sk-1")), b"sk-1"),
+        (head((b"api-key", b"sk-1")), b"sk-1"),
+        (head((b"x-goog-api-key", b"sk-1")), b"sk-1"),
+        (head(query="a=1&key=sk-1"), b"sk-1"),
+        (head(query="k%65y=sk%2D1"), b"sk-1"),
+        (head(query="monkey=1&keys=2"), None),
+        (head((b"Authorization", b"Bearer sk-1"), (b"x-api-key", b"sk-1")), b"sk-1"),
+        (head((b"Authorization", b"Bearer sk-1"), (b"x-api-key", b"sk-2")), AMBIGUOUS),
+        (head((b"x-api-key", b"sk-1"), query="key=sk-2"), AMBIGUOUS),
+        (head((b"x-api-key", b"sk-1"), (b"X-API-KEY", b"sk-2")), AMBIGUOUS),
+        (head(query="key=a&key=b"), AMBIGUOUS),
+        (head((b"Authorization", b"Basic eDp5")), MALFORMED),
+        (head((b"Authorization", b"Bearer")), MALFORMED),
+        (head((b"Authorization", b"")), MALFORMED),
+        (head((b"Authorization", b"Bearer a b")), MALFORMED),
+        (head((b"x-api-key", b"sk-\xff")), MALFORMED),
+        (head((b"x-api-key", b"x" * 4097)), MALFORMED),
+        (head((b"x-api-key", b"x" * 4096)), b"x" * 4096),
+        (head(query="key="), MALFORMED),
+    ],
+)
+def test_find_key(given: Head, expected: object) -> None:
+    assert find_key(given) == expected
+
+
+@pytest.mark.parametrize(
+    ("query", "left"),
+    [
+        ("", ""),
+        ("key=a", ""),
+        ("a=1&key=s&b=%20", "a=1&b=%20"),
+        ("k%65y=s&a=1", "a=1"),
+        ("a=1&&b", "a=1&&b"),
+        ("monkey=1", "monkey=1"),
+    ],
+)
+def test_the_key_parameter_goes_and_the_rest_stays_byte_for_byte(query: str, left: str) -> None:
+    assert strip_key_parameter(query) == left

@@ -1,0 +1,135 @@
+"""Who is asking: keys, accounts, gateways, and keys that nobody has vouched for yet."""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+
+import pytest
+
+from proxy.client.accounts import Accounts, load_accounts
+from proxy.client.identity import MISSING, UNKNOWN, Gateway, Identifier
+from proxy.client.proven import ProvenKeys
+from proxy.client.secret import Secret
+from proxy.errors import ConfigurationError
+from proxy.head import Head
+from proxy.policy.model import Keys
+
+SECRET = Secret(b"0123456789abcdef")
+NOW = 1_800_000_000.0
+
+
+def head(
+    key: bytes | None = b"sk-1", *headers: tuple[bytes, bytes], peer: str = "192.0.2.1"
+) -> Head:
+    own = ((b"x-api-key", key),) if key is not None else ()
+    return Head("POST", "/v1/x", "", own + headers, peer)
+
+
+def accounts(folder: Path, text: str) -> Accounts:
+    file = folder / "accounts.yaml"
+    file.write_text(f"version: 1\naccounts:\n{text}")
+    return load_accounts(file)
+
+
+def test_ids_are_keyed_stable_and_say_nothing_of_each_other() -> None:
+    other = Secret(b"another-secret-0")
+    assert SECRET.key_id(b"sk-1") == SECRET.key_id(b"sk-1") != SECRET.key_id(b"sk-2")
+    assert SECRET.key_id(b"sk-1") != other.key_id(b"sk-1")
+    assert SECRET.end_user_id("a", "u") != SECRET.end_user_id("b", "u")
+    assert SECRET.end_user_id("ab", "c") != SECRET.end_user_id("a", "bc")
+    assert SECRET.fingerprints() != other.fingerprints()
+    assert "0123" not in repr(SECRET)
+
+
+def test_an_unmapped_key_is_its_own_provisional_account_until_the_upstream_accepts_it() -> None:
+    identifier = Identifier(SECRET)
+    client, flaw = identifier.identify(head(), NOW, Keys())
+    assert flaw is None
+    assert client.account == client.key_id == SECRET.key_id(b"sk-1")
+    assert (client.account_source, client.provisional) == ("key", True)
+    identifier.prove(client, NOW)
+    assert identifier.identify(head(), NOW, Keys())[0].provisional is False
+    assert identifier.identify(head(b"sk-2"), NOW, Keys())[0].provisional is True
+
+
+@pytest.mark.parametrize(
+    ("given", "keys", "flaw"),
+    [
+        (head(None), Keys(), MISSING),
+        (head(None), Keys(missing="allow"), None),
+        (head(), Keys(unknown="block"), UNKNOWN),
+        (head(), Keys(unknown="allow"), None),
+    ],
+)
+def test_the_keys_policy(given: Head, keys: Keys, flaw: object) -> None:
+    assert Identifier(SECRET).identify(given, NOW, keys)[1] == flaw
+
+
+def test_where_our_key_is_injected_only_known_keys_pass_whatever_the_policy() -> None:
+    identifier = Identifier(SECRET, only_known=True)
+    lax = Keys(missing="allow", unknown="allow")
+    assert identifier.identify(head(), NOW, lax)[1] == UNKNOWN
+    assert identifier.identify(head(None), NOW, lax)[1] == MISSING
+
+
+def test_the_accounts_file_says_whose_a_key_is_before_and_after_a_rotation(tmp_path: Path) -> None:
+    key_id = SECRET.key_id(b"sk-1")
+    table = accounts(
+        tmp_path, f"  - {{account: acme, tier: pro, profile: rag, keys: [{key_id}]}}\n"
+    )
+    rotated = Secret(b"the-new-secret-1", b"0123456789abcdef")
+    for secret in (SECRET, rotated):
+        client, flaw = Identifier(secret, accounts=table).identify(
+            head(), NOW, Keys(unknown="block")
+        )
+        assert flaw is None
+        assert (client.account, client.tier, client.profile) == ("acme", "pro", "rag")
+        assert (client.account_source, client.provisional) == ("file", False)
+
+
+def test_account_headers_count_from_a_trusted_gateway_alone() -> None:
+    gateway = Gateway((ipaddress.ip_network("10.0.0.0/8"),), "X-Account-Id", "X-Tier")
+    identifier = Identifier(SECRET, gateway=gateway)
+    named = ((b"X-Account-Id", b"acme"), (b"X-Tier", b"free"))
+    client, flaw = identifier.identify(head(None, *named, peer="10.1.1.1"), NOW, Keys())
+    assert flaw is None
+    assert (client.account, client.tier, client.account_source) == ("acme", "free", "gateway")
+    forged = head(b"sk-1", *named, (b"X-Excise-Anything", b"1"))
+    client, _ = identifier.identify(forged, NOW, Keys())
+    assert (client.account_source, client.tier) == ("key", None)
+    assert set(identifier.withheld(forged)) == {"X-Account-Id", "X-Tier", "X-Excise-Anything"}
+    assert identifier.withheld(head(b"sk-1", *named, peer="10.1.1.1")) == ()
+
+
+def test_the_user_agent_is_cut() -> None:
+    client, _ = Identifier(SECRET).identify(head(b"k", (b"User-Agent", b"x" * 300)), NOW, Keys())
+    assert client.user_agent == "x" * 256
+
+
+def test_proven_keys_are_bounded_and_end() -> None:
+    proven = ProvenKeys(capacity=2, ttl=10)
+    for key in ("a", "b", "c"):
+        proven.prove(key, NOW)
+    assert [proven.is_proven(key, NOW) for key in ("a", "b", "c")] == [False, True, True]
+    assert proven.is_proven("b", NOW + 10.1) is False
+    assert len(proven) == 1
+
+
+def test_every_mistake_of_an_accounts_file_is_told_with_its_place(tmp_path: Path) -> None:
+    good = SECRET.key_id(b"sk-1")
+    text = f"""  - {{account: acme, keys: [{good}, sk-live-secret], tiers: pro}}
+  - {{account: acme, profile: robot, networks: [10.0.0.1/8]}}
+  - {{keys: [{good}]}}
+"""
+    with pytest.raises(ConfigurationError) as raised:
+        accounts(tmp_path, text)
+    said = str(raised.value)
+    assert len(said.splitlines()) == 6
+    assert "accounts.yaml:3:50: must be a key id" in said
+    assert "`tiers` is not known here (did you mean `tier`?)" in said
+    assert "`acme` stands in this file twice" in said
+    assert "`profile` must be one of" in said
+    assert "must be a network" in said
+    assert "`account` is required" in said
+    assert "sk-live-secret" not in said

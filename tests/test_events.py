@@ -1,0 +1,146 @@
+"""The events' fields are an API: documented, complete, and free of secrets."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from proxy.events import FIELDS, OTHER_EVENTS, other, reference
+from tests.support.excise import running_excise
+from tests.support.inside import CHAT, STREAMED, excise_inside, post, read_head
+from tests.support.raw_upstream import STREAM_HEAD, Call, chunk, plain, raw_upstream
+
+DOCS = Path(__file__).parent.parent / "docs"
+POLICY = """
+version: 1
+keys: {missing: allow, unknown: provisional}
+rules:
+  - name: slow
+    kind: rate_limit
+    per: address
+    limit: 2/second
+    burst: 1
+    action: {delay: {at_most: 1s, then: throttle}}
+    match: {model: slow}
+  - name: also-slow
+    kind: rate_limit
+    per: address
+    limit: 2/second
+    burst: 1
+    action: {delay: {at_most: 1s}}
+    match: {model: slow}
+  - {name: watched, kind: rate_limit, per: address, limit: 1/hour, burst: 1, action: throttle, mode: shadow}
+  - {name: by-country, kind: rate_limit, per: country, limit: 1/hour, action: throttle}
+  - {name: exempted, kind: rate_limit, per: address, limit: 1/hour, action: throttle}
+exemptions:
+  - {name: tests, match: {network: [127.0.0.0/8]}, rules: [exempted], until: 2099-01-01, because: tests}
+"""
+RICH = json.dumps(
+    {
+        "model": "slow",
+        "messages": [{"role": "user", "content": "hi"}],
+        "max_tokens": 5,
+        "n": 2,
+        "temperature": 0.5,
+        "user": "u1",
+        "logprobs": True,
+        "reasoning_effort": "low",
+        "tools": [{"type": "function", "function": {"name": "f", "parameters": {}}}],
+    }
+).encode()
+REPLY = (
+    b'{"id":"x","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"message":'
+    b'{"role":"assistant","content":"hi"},"finish_reason":"stop"}],"usage":{"prompt_tokens":1,'
+    b'"completion_tokens":2,"total_tokens":3,"completion_tokens_details":{"reasoning_tokens":1}}}'
+)
+
+
+async def test_documented_fields_are_emitted_and_no_others(tmp_path: Path) -> None:
+    async def script(call: Call) -> None:
+        if b'"stream":true' in call.body:
+            await call.send(
+                STREAM_HEAD + chunk(b'data: {"choices":[{"delta":{"content":"a"}}]}\n\n')
+            )
+            await call.hung_up()
+        else:
+            await call.send(plain(REPLY, headers=b"x-request-id: req_1\r\n"))
+
+    accounts = tmp_path / "accounts.yaml"
+    accounts.write_text("version: 1\naccounts: []\n")
+    gateway = {
+        "trusted": ["127.0.0.0/8"],
+        "account_header": "X-Account",
+        "tier_header": "X-Tier",
+        "profile_header": "X-Profile",
+    }
+    address = {"from": "x-forwarded-for", "trusted": ["127.0.0.0/8"]}
+    async with (
+        raw_upstream(script) as upstream,
+        excise_inside(
+            tmp_path,
+            upstream.url,
+            POLICY,
+            gateway=gateway,
+            client_address=address,
+            mode="enforce",
+        ) as excise,
+    ):
+        known = ("X-Account: acme", "X-Tier: pro", "X-Profile: rag", "User-Agent: test/1")
+        for _ in range(2):
+            await excise.exchange(post(RICH, headers=known))
+        await excise.exchange(post(CHAT, headers=("x-api-key: k", "X-Forwarded-For: bogus")))
+        await excise.exchange(post(b"{"))
+        reader, writer = await excise.send(post(STREAMED))
+        await read_head(reader)
+        await reader.readuntil(b"\n\n")
+        writer.transport.abort()
+        await excise.log.wait_for(outcome="client_closed")
+        requests = [event for event in excise.log.events if event["event"] == "request"]
+    async with (
+        raw_upstream(script) as upstream,
+        excise_inside(tmp_path, upstream.url, POLICY, mode="shadow") as excise,
+    ):
+        await excise.exchange(post(CHAT))
+        requests.append(await excise.log.wait_for())
+    emitted = {name for event in requests for name in event}
+    assert emitted <= FIELDS.keys()
+    assert FIELDS.keys() - emitted == {"usage.estimated"}
+
+
+def test_an_undocumented_field_of_another_event_is_refused() -> None:
+    assert other("ready", 0.0)["level"] == "info"
+    with pytest.raises(ValueError, match="undocumented"):
+        other("ready", 0.0, colour="blue")
+
+
+def test_other_events_are_emitted_as_documented(tmp_path: Path) -> None:
+    with running_excise(tmp_path) as excise:
+        excise.terminate()
+        excise.wait_for("drain_finished")
+        said = [json.loads(line) for line in excise.raw]
+    for event in said:
+        level, _, fields = OTHER_EVENTS[event["event"]]
+        assert event["level"] == level
+        assert event.keys() == {"event", "level", "timestamp", *fields}
+    assert {"start", "listening", "ready", "drain_started"} <= {event["event"] for event in said}
+
+
+def test_the_documentation_is_made_from_the_fields() -> None:
+    assert reference() in (DOCS / "events.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("shown", "expected"),
+    [("full", "127.0.0.1"), ("subnet", "127.0.0.0/24"), ("hashed", "addr_")],
+)
+async def test_addresses_are_shown_as_configured(tmp_path: Path, shown: str, expected: str) -> None:
+    log = {"addresses": shown}
+    async with excise_inside(tmp_path, "http://127.0.0.1:1", log=log) as excise:
+        await excise.exchange(post(CHAT))
+        await excise.exchange(b"NONSENSE\r\n\r\n")
+        for _ in range(2):
+            address = (await excise.log.wait_for())["client.address"]
+            assert address.startswith(expected)
+            assert (address == "127.0.0.1") is (shown == "full")
