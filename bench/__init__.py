@@ -1,0 +1,1 @@
+"""CPU per request and per streamed chunk, side by side in one run."""

@@ -1,0 +1,254 @@
+"""
+`python -m bench`: CPU µs of each proxy per request and per streamed chunk, and their ratios.
+
+Everything runs on loopback: the proxy on one core, load and upstream on another. CPU is the proxy
+process's own user and system time over a run, divided by what it served. Rounds interleave the proxies;
+ratios are taken within a round and their median is told, so that a machine that slows down slows all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bench.processes import (
+    HERE,
+    LOAD_CORE,
+    PROXY_CORE,
+    cpu_seconds,
+    free_port,
+    nginx_command,
+    python,
+    started,
+)
+
+PROXIES = ("nginx", "minimal", "memory", "redis")
+BASE = "minimal"
+NAMES = {
+    "nginx": "nginx proxy_pass",
+    "minimal": "minimal aiohttp relay",
+    "memory": "Excise, memory store",
+    "redis": "Excise, Redis",
+}
+ANSWER = json.dumps(
+    {
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "created": 1700000000,
+        "model": "large-1",
+        "choices": [
+            {
+                "index": 0,
+                "message": {"role": "assistant", "content": "An answer of moderate length. " * 8},
+                "finish_reason": "stop",
+            }
+        ],
+        "usage": {"prompt_tokens": 200, "completion_tokens": 60, "total_tokens": 260},
+    },
+    separators=(",", ":"),
+)
+
+
+@dataclass
+class Rig:
+    """One upstream and the proxies in front of it."""
+
+    upstream: str
+    pids: dict[str, int] = field(default_factory=dict)
+    ports: dict[str, int] = field(default_factory=dict)
+
+
+@contextmanager
+def rig(
+    folder: Path, proxies: list[str], upstream: list[str], upstream_port: int, policy: Path
+) -> Iterator[Rig]:
+    with ExitStack() as stack:
+        stack.enter_context(started(upstream, upstream_port, LOAD_CORE))
+        made = Rig(f"http://127.0.0.1:{upstream_port}")
+        redis = 0
+        if "redis" in proxies:
+            redis = free_port()
+            program = shutil.which("redis-server") or str(
+                Path(sys.executable).parent / "redis-server"
+            )
+            command = [
+                program,
+                "--port",
+                str(redis),
+                "--bind",
+                "127.0.0.1",
+                "--save",
+                "",
+                "--appendonly",
+                "no",
+            ]
+            stack.enter_context(started(command, redis, LOAD_CORE))
+        for name in proxies:
+            port = free_port()
+            if name == "nginx":
+                location = (
+                    "proxy_pass http://up; proxy_http_version 1.1; proxy_buffering off; "
+                    'proxy_set_header Connection "";'
+                )
+                command = nginx_command(
+                    folder, f"proxy{port}", location, port, f"127.0.0.1:{upstream_port}"
+                )
+                pid = stack.enter_context(started(command, port, PROXY_CORE))
+            elif name == "minimal":
+                command = python("bench.minimal_relay", port, made.upstream)
+                pid = stack.enter_context(started(command, port, PROXY_CORE))
+            else:
+                health = free_port()
+                environ = {
+                    "EXCISE_UPSTREAM": made.upstream,
+                    "EXCISE_LISTEN": f"127.0.0.1:{port}",
+                    "EXCISE_HEALTH_LISTEN": f"127.0.0.1:{health}",
+                    "EXCISE_ADMIN_LISTEN": f"127.0.0.1:{free_port()}",
+                    "EXCISE_POLICY": str(policy),
+                    "EXCISE_SECRET": "bench-bench-bench-bench-bench-00",
+                }
+                if name == "redis":
+                    environ["EXCISE_REDIS_URL"] = f"redis://127.0.0.1:{redis}/0"
+                command = python("proxy.cli", "serve")
+                pid = stack.enter_context(
+                    started(command, health, PROXY_CORE, "/readyz", **environ)
+                )
+            made.pids[name], made.ports[name] = pid, port
+        yield made
+
+
+def load(port: int, script: Path, seconds: float, connections: int) -> int:
+    """Requests served; raises where any was not answered 2xx."""
+    command = ["taskset", "-c", str(LOAD_CORE), "wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s"]
+    command += ["--timeout", "30s", "-s", str(script), f"http://127.0.0.1:{port}"]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    if "Non-2xx" in said:
+        raise RuntimeError(f"answers other than 2xx, the run is worth nothing:\n{said}")
+    served = re.search(r"(\d+) requests in", said)
+    assert served is not None, said
+    return int(served[1])
+
+
+def per_request(made: Rig, name: str, script: Path, seconds: float, connections: int = 64) -> float:
+    """CPU µs of a proxy per request. A stream under way at the end counts for nothing."""
+    before = cpu_seconds(made.pids[name])
+    served = load(made.ports[name], script, seconds, connections)
+    return (cpu_seconds(made.pids[name]) - before) / served * 1e6
+
+
+def script_of(folder: Path, body_kb: float, *, stream: bool) -> Path:
+    text = ("hello world, tell me more about it. " * 4096)[: int(body_kb * 1024)]
+    fields = {
+        "model": "large-1",
+        "messages": [{"role": "user", "content": text}],
+        "max_tokens": 256,
+    }
+    if stream:
+        fields["stream"] = True
+    body = json.dumps(fields, separators=(",", ":"))
+    script = folder / f"post-{stream}.lua"
+    script.write_text(
+        'wrk.method = "POST"\nwrk.path = "/v1/chat/completions"\n'
+        'wrk.headers["Content-Type"] = "application/json"\n'
+        'wrk.headers["Authorization"] = "Bearer sk-bench-0123456789abcdef"\n'
+        f"wrk.body = [[{body}]]\n"
+    )
+    return script
+
+
+def measure_requests(folder: Path, options: argparse.Namespace) -> dict[str, list[float]]:
+    port = free_port()
+    location = f"default_type application/json; return 200 '{ANSWER}';"
+    upstream = nginx_command(folder, "upstream", location, port)
+    script = script_of(folder, options.body_kb, stream=False)
+    results: dict[str, list[float]] = {name: [] for name in options.proxies}
+    with rig(folder, options.proxies, upstream, port, options.policy) as made:
+        for name in options.proxies:
+            load(made.ports[name], script, 1, 64)
+        for _ in range(options.rounds):
+            for name in options.proxies:
+                results[name].append(per_request(made, name, script, options.seconds))
+                time.sleep(0.1)
+    return results
+
+
+def measure_chunks(folder: Path, options: argparse.Namespace) -> dict[str, list[float]]:
+    """CPU µs per chunk: of a long stream, less what a stream of one chunk costs."""
+    costs: dict[int, dict[str, list[float]]] = {}
+    script = script_of(folder, 1, stream=True)
+    for chunks in (1, options.chunks):
+        port = free_port()
+        upstream = python("bench.stream_upstream", port, chunks, 5)
+        costs[chunks] = {name: [] for name in options.proxies}
+        with rig(folder, options.proxies, upstream, port, options.policy) as made:
+            for name in options.proxies:
+                load(made.ports[name], script, 1, 16)
+            for _ in range(options.rounds):
+                for name in options.proxies:
+                    cost = per_request(made, name, script, options.seconds, 16)
+                    costs[chunks][name].append(cost)
+    return {
+        name: [
+            (long - short) / (options.chunks - 1)
+            for long, short in zip(costs[options.chunks][name], costs[1][name], strict=True)
+        ]
+        for name in options.proxies
+    }
+
+
+def table(what: str, results: dict[str, list[float]]) -> str:
+    rows = [
+        f"| {what} | µs CPU, median | min to max | ratio to the minimal relay |",
+        "|---|---|---|---|",
+    ]
+    for name, costs in results.items():
+        ratios = [cost / base for cost, base in zip(costs, results.get(BASE, costs), strict=True)]
+        rows.append(
+            f"| {NAMES[name]} | {statistics.median(costs):.1f} | {min(costs):.1f} to {max(costs):.1f} "
+            f"| {statistics.median(ratios):.2f} |"
+        )
+    return "\n".join(rows)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=4)
+    parser.add_argument("--only", choices=("requests", "streams"))
+    parser.add_argument("--proxies", type=lambda text: text.split(","), default=list(PROXIES))
+    parser.add_argument("--policy", type=Path, default=HERE / "policy.yaml")
+    parser.add_argument("--body-kb", type=float, default=1)
+    parser.add_argument("--chunks", type=int, default=200)
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    for program in ("wrk", "taskset"):
+        if shutil.which(program) is None:
+            sys.exit(f"{program} is needed: install Debian's wrk and util-linux")
+    if shutil.which("nginx") is None and not Path("/usr/sbin/nginx").exists():
+        sys.exit("nginx is needed as the upstream: install Debian's nginx-light")
+    found: dict[str, dict[str, list[float]]] = {}
+    with tempfile.TemporaryDirectory(prefix="excise-bench-") as name:
+        folder = Path(name)
+        if options.only != "streams":
+            found["request"] = measure_requests(folder, options)
+            print(table("request", found["request"]), flush=True)
+        if options.only != "requests":
+            found["chunk"] = measure_chunks(folder, options)
+            print("\n" + table("streamed chunk", found["chunk"]), flush=True)
+    if options.json:
+        options.json.write_text(json.dumps(found, indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,69 @@
+"""An upstream that streams: each event is its own write, some milliseconds after the one before.
+
+`python -m bench.stream_upstream PORT CHUNKS DELAY_MS`; CHUNKS 1 measures the request's own part.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+import uvloop
+
+_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+_EVENT = (
+    b'data: {"id":"chatcmpl-AbCdEfGhIjKlMnOpQrStUvWxYz","object":"chat.completion.chunk",'
+    b'"created":1700000000,"model":"large-1","choices":[{"index":0,"delta":{"content":" token"},'
+    b'"logprobs":null,"finish_reason":null}]}\n\n'
+)
+_USAGE = (
+    b'data: {"id":"chatcmpl-AbCdEfGhIjKlMnOpQrStUvWxYz","object":"chat.completion.chunk",'
+    b'"created":1700000000,"model":"large-1","choices":[],"usage":{"prompt_tokens":10,'
+    b'"completion_tokens":200,"total_tokens":210}}\n\ndata: [DONE]\n\n'
+)
+
+
+def _chunk(data: bytes) -> bytes:
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+class Upstream(asyncio.Protocol):
+    def __init__(self, chunks: int, delay: float) -> None:
+        self._chunks = chunks
+        self._delay = delay
+        self._buffer = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer += data
+        head, ended, body = self._buffer.partition(b"\r\n\r\n")
+        if not ended:
+            return
+        length = int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0] or 0)
+        if len(body) < length:
+            return
+        self._buffer = body[length:]
+        self._transport.write(_HEAD)
+        self._next(self._chunks)
+
+    def _next(self, left: int) -> None:
+        if self._transport.is_closing():
+            return
+        if left == 0:
+            self._transport.write(_chunk(_USAGE) + b"0\r\n\r\n")
+            return
+        self._transport.write(_chunk(_EVENT))
+        asyncio.get_running_loop().call_later(self._delay, self._next, left - 1)
+
+
+async def main(port: int, chunks: int, delay: float) -> None:
+    loop = asyncio.get_running_loop()
+    await loop.create_server(lambda: Upstream(chunks, delay), "127.0.0.1", port)
+    await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    uvloop.run(main(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]) / 1000))
