@@ -104,6 +104,12 @@ class RedisServer:
         with self.client() as client:
             return client.execute_command(*words)
 
+    def commands(self, name: str) -> int:
+        """How often the server has been sent one command, refused ones included."""
+        with self.client() as client:
+            told = client.info("commandstats").get(f"cmdstat_{name}", {})
+        return int(told.get("calls", 0)) + int(told.get("rejected_calls", 0))
+
     def start(self) -> None:
         """Run the server and wait until it answers."""
         self.process = subprocess.Popen(

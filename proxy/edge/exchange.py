@@ -16,7 +16,7 @@ from proxy.edge import body as bodies
 from proxy.edge.body import BodyMemory, ReceivedBody
 from proxy.edge.headers import for_upstream
 from proxy.edge.lanes import DelayLanes
-from proxy.edge.relay import UPSTREAM_REFUSALS, Timeouts, header, relay
+from proxy.edge.relay import UPSTREAM_REFUSALS, Timeouts, relay
 from proxy.edge.screen import screen
 from proxy.edge.upstream import (
     FailureKind,
@@ -41,8 +41,6 @@ OVERLOADED = Refusal(
     "The service is handling as much as it can. Try again shortly.",
     retry_after_s=1.0,
 )
-
-_UPSTREAM_ID_HEADERS = (b"x-request-id", b"request-id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,15 +178,16 @@ class HttpExchange:
 
     def _observer(self, reply: UpstreamReply, forward: Forward) -> ReplyReader | None:
         progress = self.progress
-        for name in _UPSTREAM_ID_HEADERS:
-            if (value := header(reply, name)) is not None:
-                progress.upstream_request_id = value.decode("ascii", "replace")[:128]
-                break
-        content_type = header(reply, b"content-type") or b""
-        progress.streamed = content_type.lower().startswith(b"text/event-stream")
-        if header(reply, b"content-encoding") not in {None, b"identity"}:
-            return None
-        return forward.observe(reply.status, progress.streamed)
+        readable = True
+        for name, value in reply.headers:
+            match name.lower():
+                case b"content-type":
+                    progress.streamed = value[:17].lower() == b"text/event-stream"
+                case b"content-encoding":
+                    readable = value.lower() == b"identity"
+                case b"x-request-id" | b"request-id":
+                    progress.upstream_request_id = value[:128].decode("ascii", "replace")
+        return forward.observe(reply.status, progress.streamed) if readable else None
 
     def _failed(self, kind: FailureKind) -> Refusal | None:
         wire = self.wire

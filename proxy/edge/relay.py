@@ -38,14 +38,6 @@ UPSTREAM_REFUSALS = {
 }
 
 
-def header(reply: UpstreamReply, name: bytes) -> bytes | None:
-    """The first value of a reply's header, by lower-case name."""
-    for key, value in reply.headers:
-        if key.lower() == name:
-            return value
-    return None
-
-
 async def relay(
     reply: UpstreamReply,
     wire: ClientWire,

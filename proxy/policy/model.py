@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable
-from typing import Any, Literal
+from functools import cached_property
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SerializeAsAny, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, field_validator
 
 from proxy.facts import Facts
 from proxy.rules.base import Mode, OnStoreFailure, RuleKind
@@ -53,9 +54,6 @@ class Exemption(BaseModel):
     until: datetime.date
     because: str = Field(min_length=1, max_length=500)
 
-    _applies: Callable[[Facts], bool] = PrivateAttr()
-    _ends: float = PrivateAttr()
-
     @field_validator("until", mode="before")
     @classmethod
     def _read_until(cls, value: object) -> datetime.date:
@@ -64,12 +62,15 @@ class Exemption(BaseModel):
         except ValueError:
             raise wrong("must be a day such as `2027-03-31`") from None
 
-    def model_post_init(self, _context: Any) -> None:
-        """Prepare the match and the last moment."""
-        self._applies = self.match.compiled()
+    @cached_property
+    def _applies(self) -> Callable[[Facts], bool]:
+        return self.match.compiled()
+
+    @cached_property
+    def _ends(self) -> float:
         after = self.until + datetime.timedelta(days=1)
         midnight = datetime.datetime.combine(after, datetime.time(), datetime.UTC)
-        self._ends = midnight.timestamp()
+        return midnight.timestamp()
 
     def ended(self, now: float) -> bool:
         """Whether its last day (UTC) is over."""
@@ -97,13 +98,13 @@ class Policy(BaseModel):
     digest: str = ""
     """`sha256:…` of the text that was loaded."""
 
-    _on_identity: tuple[RuleKind, ...] = PrivateAttr(default=())
-    _on_body: tuple[RuleKind, ...] = PrivateAttr(default=())
+    @cached_property
+    def _on_identity(self) -> tuple[RuleKind, ...]:
+        return tuple(rule for rule in self.rules if not rule.needs_body)
 
-    def model_post_init(self, _context: Any) -> None:
-        """Sort the rules by when they can be judged."""
-        self._on_identity = tuple(rule for rule in self.rules if not rule.needs_body)
-        self._on_body = tuple(rule for rule in self.rules if rule.needs_body)
+    @cached_property
+    def _on_body(self) -> tuple[RuleKind, ...]:
+        return tuple(rule for rule in self.rules if rule.needs_body)
 
     def rules_of(self, stage: Literal["identity", "body", "all"]) -> tuple[RuleKind, ...]:
         """The rules that a stage judges."""

@@ -47,7 +47,8 @@ def select(policy: Policy, facts: Facts, now: float, stage: Stage) -> Selection:
     no_subject: list[str] = []
     spoke: dict[str, None] = {}
     for rule in rules:
-        if not rule.applies(facts):
+        applies = rule.applies
+        if applies is not None and not applies(facts):
             continue
         if exempt and rule.name in exempt:
             spoke[exempt[rule.name]] = None

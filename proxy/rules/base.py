@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, Literal
+from functools import cached_property
+from typing import ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from proxy.counters.protocol import Op, Reading
 from proxy.decision import Family, Finding, Verb
@@ -57,12 +58,6 @@ class RuleKind(BaseModel):
     acknowledge_single_family: str | None = Field(default=None, min_length=1)
     """Why this rule may block on one family's evidence alone."""
 
-    _subject: SubjectOf = PrivateAttr()
-    _applies: Callable[[Facts], bool] | None = PrivateAttr(default=None)
-    _excused: frozenset[str] = PrivateAttr(default=frozenset())
-    _key: str = PrivateAttr()
-    _needs_body: bool = PrivateAttr()
-
     @field_validator("per")
     @classmethod
     def _check_per(cls, value: tuple[str, ...]) -> tuple[str, ...]:
@@ -105,20 +100,6 @@ class RuleKind(BaseModel):
             )
         return self
 
-    def model_post_init(self, _context: Any) -> None:
-        """Prepare at load what would otherwise be worked out for each request."""
-        self._subject = subject_of(self.per)
-        self._excused = frozenset(self.excuse or ())
-        if self.match is not None:
-            self._applies = self.match.compiled()
-        matched = self.match.canonical() if self.match is not None else ""
-        counted = "\n".join((self.kind, ",".join(self.per), matched, *self.counted_by()))
-        digest = hashlib.blake2b(counted.encode(), digest_size=4).hexdigest()
-        self._key = f"{self.name}:{digest}"
-        of_match = self.match is not None and self.match.needs_body
-        of_subject = not FROM_BODY.isdisjoint(self.per)
-        self._needs_body = of_match or of_subject or self.looks_at_body()
-
     def counted_by(self) -> tuple[str, ...]:
         """The kind's own fields that change what is counted: their change starts new counters."""
         return ()
@@ -127,25 +108,44 @@ class RuleKind(BaseModel):
         """Whether the kind's own fields ask for more than the identity."""
         return True
 
-    @property
+    # Worked out once, at load: a cached property is a plain attribute from its second reading on,
+    # where pydantic's private attributes cost a call of `__getattr__` each time.
+
+    @cached_property
+    def key(self) -> str:
+        """The name of its counters: the rule's, and a hash over what changes counting."""
+        matched = self.match.canonical() if self.match is not None else ""
+        counted = "\n".join((self.kind, ",".join(self.per), matched, *self.counted_by()))
+        digest = hashlib.blake2b(counted.encode(), digest_size=4).hexdigest()
+        return f"{self.name}:{digest}"
+
+    @cached_property
     def needs_body(self) -> bool:
         """False where the identity alone decides: then judged before the body is read."""
-        return self._needs_body
+        of_match = self.match is not None and self.match.needs_body
+        of_subject = not FROM_BODY.isdisjoint(self.per)
+        return of_match or of_subject or self.looks_at_body()
 
-    @property
+    @cached_property
     def does(self) -> Action:
         """The action; a rule that only scores logs."""
         return self.action if self.action is not None else Action(Verb.LOG)
 
-    def applies(self, facts: Facts) -> bool:
-        """Whether the rule is about this request at all."""
-        if self._excused and facts.client.profile in self._excused:
-            return False
-        return self._applies is None or self._applies(facts)
+    @cached_property
+    def subject(self) -> SubjectOf:
+        """Whom it counts; the function gives None where a request has no such subject."""
+        return subject_of(self.per)
 
-    def subject(self, facts: Facts) -> str | None:
-        """Whom it counts; None where the request has no such subject."""
-        return self._subject(facts)
+    @cached_property
+    def applies(self) -> Callable[[Facts], bool] | None:
+        """Whether the rule is about a request at all; None where it is about every one."""
+        matched = self.match.compiled() if self.match is not None else None
+        excused = frozenset(self.excuse or ())
+        if not excused:
+            return matched
+        return lambda facts: (
+            facts.client.profile not in excused and (matched is None or matched(facts))
+        )
 
     def counters(self, facts: Facts, subject: str) -> tuple[Op, ...]:
         """The counter operations that it wants for these facts."""

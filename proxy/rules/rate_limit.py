@@ -23,9 +23,10 @@ customer's first load test meets a limit that daily traffic never does. Run a ne
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Annotated, ClassVar, Final
 
-from pydantic import Field, PlainValidator, PrivateAttr
+from pydantic import Field, PlainValidator
 
 from proxy.counters.protocol import Op, Reading, Take, Taken
 from proxy.decision import Evidence, Family, Finding, Verb
@@ -90,20 +91,14 @@ class RateLimit(RuleKind):
     burst: int | None = Field(default=None, ge=1, le=MAX_BURST, strict=True)
     """Requests that may come at one instant; a tenth of the rate's amount where absent."""
 
-    _of: Callable[[Facts], str | None] | None = PrivateAttr(default=None)
-    _max_wait: float = PrivateAttr(default=0.0)
-    _bursts: dict[Rate, int] = PrivateAttr(default_factory=dict)
+    @cached_property
+    def _tier_of(self) -> Callable[[Facts], str | None] | None:
+        return _BY[self.limit.by] if self.limit.by is not None else None
 
-    def model_post_init(self, context: object) -> None:
-        """Prepare the tiers."""
-        super().model_post_init(context)
-        limit = self.limit
-        if limit.by is not None:
-            self._of = _BY[limit.by]
-        if self.action is not None and self.action.verb is Verb.DELAY:
-            self._max_wait = self.action.at_most
-        for rate in (*limit.rates.values(), limit.otherwise):
-            self._bursts[rate] = self.burst or max(1, rate.amount // 10)
+    @cached_property
+    def _max_wait(self) -> float:
+        delays = self.action is not None and self.action.verb is Verb.DELAY
+        return self.action.at_most if delays and self.action is not None else 0.0
 
     def looks_at_body(self) -> bool:
         """Only limits by model do."""
@@ -112,9 +107,8 @@ class RateLimit(RuleKind):
     def counters(self, facts: Facts, subject: str) -> tuple[Op, ...]:
         """One GCRA take."""
         rate = self._rate_of(facts)
-        burst = self._bursts[rate]
-        take = Take(subject, self._key, rate.amount, rate.period, burst, 1, self._max_wait)
-        return (take,)
+        burst = self.burst or max(1, rate.amount // 10)
+        return (Take(subject, self.key, rate.amount, rate.period, burst, 1, self._max_wait),)
 
     def judge(self, facts: Facts, readings: Sequence[Reading]) -> Finding | None:
         """Nothing within the limit; how long to wait beyond it."""
@@ -132,7 +126,8 @@ class RateLimit(RuleKind):
 
     def _rate_of(self, facts: Facts) -> Rate:
         limit = self.limit
-        if self._of is None:
+        tier_of = self._tier_of
+        if tier_of is None:
             return limit.otherwise
-        value = self._of(facts)
+        value = tier_of(facts)
         return limit.otherwise if value is None else limit.rates.get(value, limit.otherwise)

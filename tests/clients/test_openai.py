@@ -93,9 +93,10 @@ def test_a_throttled_request_raises_the_sdks_own_error(
     assert 0 < int(error.response.headers["retry-after-ms"]) <= 1000
     assert error.response.headers["retry-after"] == "1"
     assert "tight" not in error.message
-    event = excise.wait_for("request", decision="throttle", rule="tight")
+    request_id = error.response.headers["x-excise-request-id"]
+    event = excise.wait_for("request", request_id=request_id)
+    assert (event["decision"], event["rule"]) == ("throttle", "tight")
     assert event["evidence"]["limit"] == "1/second"
-    assert event["request_id"] == error.response.headers["x-excise-request-id"]
 
 
 def test_the_sdks_own_retry_heeds_our_429_and_succeeds(client: openai.OpenAI) -> None:
