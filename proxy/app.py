@@ -20,6 +20,8 @@ from proxy.admin.health import Readiness, health_app
 from proxy.client.accounts import Accounts, load_accounts
 from proxy.client.address import AddressResolver
 from proxy.client.identity import Gateway, Identifier
+from proxy.client.proofs import Proofs
+from proxy.client.proven import ProvenKeys
 from proxy.client.secret import MIN_BYTES, Secret
 from proxy.clock import Clock, SystemClock
 from proxy.counters.bounds import SubjectBounds
@@ -108,11 +110,14 @@ class App:
         url = await self._upstream_url()
         self._store, self._settler, local_settler = self._make_store()
         judge = Judge(self._store, SubjectBounds(), clock, self._settler.put, local_settler.put)
-        identifier = self._make_identifier()
+        proven = ProvenKeys()
+        identifier = self._make_identifier(proven)
+        shared = self._store if settings.redis_url is not None else None
         self._pipeline = Pipeline(
             policy=self.policy,
             mode=settings.mode,
             identifier=identifier,
+            proofs=Proofs(proven, clock, shared, self._settler.put),
             judge=judge,
             forwarding=Forwarding(
                 self._credential, settings.upstream.usage == "ask", identifier.withheld
@@ -200,7 +205,7 @@ class App:
             return read_secret_file(settings.admin_token_file).decode("utf-8", "strict")
         return settings.admin_token
 
-    def _make_identifier(self) -> Identifier:
+    def _make_identifier(self, proven: ProvenKeys) -> Identifier:
         settings = self._settings
         address, gateway = settings.client_address, settings.gateway
         return Identifier(
@@ -213,6 +218,7 @@ class App:
                 gateway.tier_header,
                 gateway.profile_header,
             ),
+            proven=proven,
             only_known=self._credential is not None,
             subnet_bits=(address.ipv4_subnet, address.ipv6_subnet),
         )

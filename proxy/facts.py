@@ -30,9 +30,12 @@ class Client:
     tier: str | None = None
     profile: str | None = None
     """What the account declared itself to be: eval, rag, agent, multi_tenant, gateway or batch."""
+    unproven: bool = False
+    """True while nobody vouches for the key: no file names it, no gateway sent it, and the upstream
+    has not accepted it yet."""
     provisional: bool = False
-    """True while the upstream has not yet accepted this key once: then no state is kept per key,
-    and `api_key` and `account` subjects stand for the caller's address instead."""
+    """True for an unproven key where the policy says so: then no state is kept per key, and
+    `api_key` and `account` subjects stand for the caller's address instead."""
     user_agent: str | None = None
     """At most 256 bytes, printable ASCII."""
     fingerprint: str | None = None

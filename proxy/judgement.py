@@ -137,7 +137,7 @@ class Judge:
         self, selected: tuple[Selected, ...], client: Client, now: float
     ) -> list[Selected]:
         """Where a caller could invent subjects without end, the surplus of its subnet shares one."""
-        proven = not client.provisional
+        proven = not client.unproven
         bounded: list[Selected] = []
         for one in selected:
             ops = one.ops

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from proxy.client.identity import Identifier
+from proxy.client.proofs import Proofs
 from proxy.clock import Clock
 from proxy.decision import Decision, Finding, RuleFinding, Verb
 from proxy.dialects.base import UnreadableBody
@@ -41,6 +42,7 @@ class Pipeline:
         policy: Policy,
         mode: Mode,
         identifier: Identifier,
+        proofs: Proofs,
         judge: Judge,
         forwarding: Forwarding,
         clock: Clock,
@@ -50,6 +52,7 @@ class Pipeline:
         self.policy = policy
         self.mode: Mode = mode
         self._identifier = identifier
+        self._proofs = proofs
         self._judge = judge
         self._forwarding = forwarding
         self._clock = clock
@@ -83,6 +86,7 @@ class Pipeline:
         refusal = exchange.objection() or self._identify(visit)
         if refusal is not None:
             return refusal
+        await self._recall(visit)
         early = exchange.reads_early
         if not early:
             refusal = await self._judged(exchange, visit, "identity")
@@ -108,6 +112,14 @@ class Pipeline:
         # Where our own key is sent for every caller, watching alone would be an open relay.
         watching = visit.watching and not self._identifier.only_known
         return self._gate(visit, "keys", flaw, watching=watching)
+
+    async def _recall(self, visit: Visit) -> None:
+        """Whether somebody else has seen the upstream accept a key that is new to us."""
+        client = visit.client
+        if client is None or not client.unproven or visit.mode == "bypass":
+            return
+        if await self._proofs.recall(client):
+            visit.client = replace(client, unproven=False, provisional=False)
 
     async def _read(self, exchange: Exchange, visit: Visit) -> Refusal | None:
         body = await exchange.receive()
@@ -178,11 +190,14 @@ class Pipeline:
     def _settle(self, exchange: Exchange, visit: Visit) -> None:
         if visit.refused and visit.judgement is not None:
             self._judge.take_back(visit.judgement)
-        client = visit.client
-        if client is not None and client.provisional and not visit.refused:
-            status = exchange.progress.status
-            if status is not None and 200 <= status < 300:
-                self._identifier.prove(client, self._clock.now())
+        client, route = visit.client, visit.route
+        if client is None or not client.unproven or visit.refused or visit.refusal is not None:
+            return
+        # A list of models is often open to all: only an answer of a model says that a key is real.
+        serves_a_model = route is not None and route.kind in {"inspected", "metered"}
+        status = exchange.progress.status
+        if serves_a_model and status is not None and 200 <= status < 300:
+            self._proofs.record(client)
 
 
 def _unreadable(error: UnreadableBody) -> Refusal:

@@ -44,7 +44,7 @@ class Gateway:
 
 
 class Identifier:
-    """Makes the Client of a request, and keeps which keys the upstream has accepted."""
+    """Makes the Client of a request."""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class Identifier:
         self._accounts = accounts
         self._resolver = resolver or AddressResolver()
         self._gateway = gateway or Gateway()
-        self._proven = proven or ProvenKeys()
+        self._proven = proven if proven is not None else ProvenKeys()
         self._only_known = only_known
         self._subnet_bits = subnet_bits
         self._ids = lru_cache(maxsize=65_536)(self._identify_key)
@@ -79,7 +79,7 @@ class Identifier:
         flaw: Refusal | None = None
         key_id: str | None = None
         account: Account | None = None
-        provisional = False
+        unproven = False
         if isinstance(found, bytes):
             key_id, account = self._ids(found)
         elif found is not None:
@@ -91,8 +91,7 @@ class Identifier:
         elif key_id is not None and source == "key":
             if keys.unknown == "block" or self._only_known:
                 flaw = UNKNOWN
-            elif keys.unknown == "provisional":
-                provisional = not self._proven.is_proven(key_id, now)
+            unproven = not self._proven.is_proven(key_id, now)
         client = Client(
             address=address,
             subnet=subnet(address, *self._subnet_bits),
@@ -101,16 +100,12 @@ class Identifier:
             account_source=source,
             tier=tier,
             profile=profile,
-            provisional=provisional,
+            unproven=unproven,
+            provisional=unproven and keys.unknown == "provisional",
             user_agent=_user_agent(head),
             notes=() if note is None else (note,),
         )
         return client, flaw
-
-    def prove(self, client: Client, now: float) -> None:
-        """The upstream has accepted this client's key."""
-        if client.key_id is not None:
-            self._proven.prove(client.key_id, now)
 
     def end_user_id(self, client: Client, end_user: str) -> str | None:
         """The keyed id of an end user of this client's account."""

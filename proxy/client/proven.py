@@ -10,7 +10,7 @@ class ProvenKeys:
 
     def __init__(self, *, capacity: int = 100_000, ttl: float = 86_400.0) -> None:
         self._capacity = capacity
-        self._ttl = ttl
+        self.ttl = ttl
         self._since: OrderedDict[str, float] = OrderedDict()
 
     def __len__(self) -> int:
@@ -21,7 +21,7 @@ class ProvenKeys:
         since = self._since.get(key_id)
         if since is None:
             return False
-        if now - since > self._ttl:
+        if now - since > self.ttl:
             del self._since[key_id]
             return False
         self._since.move_to_end(key_id)

@@ -57,14 +57,21 @@ class Edge:
 
 
 class HttpExchange:
-    """One request on one connection."""
+    """One request on one connection, handled by `task`, which is cancelled to give it up."""
 
-    __slots__ = ("_body", "_edge", "_request", "crowded", "head", "progress", "wire")
+    __slots__ = ("_body", "_edge", "_request", "_task", "crowded", "head", "progress", "wire")
 
     def __init__(
-        self, request: web.BaseRequest, peer: str, edge: Edge, *, crowded: bool = False
+        self,
+        request: web.BaseRequest,
+        peer: str,
+        edge: Edge,
+        task: asyncio.Task[object],
+        *,
+        crowded: bool = False,
     ) -> None:
         self._request = request
+        self._task = task
         self.crowded = crowded
         self._edge = edge
         self._body: ReceivedBody | None = None
@@ -128,8 +135,7 @@ class HttpExchange:
     async def forward(self, forward: Forward) -> Refusal | None:
         """Send the request on and relay the reply; a Refusal where nothing was written yet."""
         edge = self._edge
-        task = asyncio.current_task()
-        assert task is not None
+        task = self._task
         silence = edge.watch.wait(edge.timeouts.first_byte, task.cancel)
         reply: UpstreamReply | None = None
         try:

@@ -63,9 +63,9 @@ class Listener:
         assert isinstance(connection, DataConnection)
         active = self.active
         crowded = len(active) >= self._concurrent
-        exchange = HttpExchange(request, connection.peer, self._edge, crowded=crowded)
         task = asyncio.current_task()
         assert task is not None
+        exchange = HttpExchange(request, connection.peer, self._edge, task, crowded=crowded)
         active[exchange] = task
         try:
             await self._run(exchange)

@@ -43,12 +43,14 @@ def test_ids_are_keyed_stable_and_say_nothing_of_each_other() -> None:
 
 
 def test_an_unmapped_key_is_its_own_provisional_account_until_the_upstream_accepts_it() -> None:
-    identifier = Identifier(SECRET)
+    proven = ProvenKeys()
+    identifier = Identifier(SECRET, proven=proven)
     client, flaw = identifier.identify(head(), NOW, Keys())
     assert flaw is None
+    assert client.key_id is not None
     assert client.account == client.key_id == SECRET.key_id(b"sk-1")
     assert (client.account_source, client.provisional) == ("key", True)
-    identifier.prove(client, NOW)
+    proven.prove(client.key_id, NOW)
     assert identifier.identify(head(), NOW, Keys())[0].provisional is False
     assert identifier.identify(head(b"sk-2"), NOW, Keys())[0].provisional is True
 
