@@ -1,5 +1,5 @@
 """
-The composition root: builds every part, joins them, and takes them down in order. No globals, no magic.
+The composition root: joins all parts, opens the listeners, and takes everything down in order.
 """
 
 from __future__ import annotations
@@ -7,40 +7,29 @@ from __future__ import annotations
 import asyncio
 import gc
 import traceback
-from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AsyncExitStack
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from aiohttp import web
 
+from proxy import assembly
 from proxy.admin.api import admin_app
 from proxy.admin.health import Readiness, health_app
-from proxy.client.accounts import Accounts, load_accounts
-from proxy.client.address import AddressResolver
-from proxy.client.identity import Gateway, Identifier
+from proxy.client.accounts import load_accounts
 from proxy.client.proofs import Proofs
 from proxy.client.proven import ProvenKeys
-from proxy.client.secret import MIN_BYTES, Secret
 from proxy.clock import Clock, SystemClock
 from proxy.counters.bounds import SubjectBounds
 from proxy.counters.memory import MemoryStore
-from proxy.counters.protocol import Seen, Sighting, Store
-from proxy.counters.redis import RedisStore
 from proxy.counters.resilient import ResilientStore, State
 from proxy.counters.settle import Settler
 from proxy.dialects.routes import DIALECTS
-from proxy.edge.body import BodyMemory
-from proxy.edge.exchange import Edge, HttpExchange
-from proxy.edge.lanes import DelayLanes
 from proxy.edge.listener import Listener
-from proxy.edge.relay import Timeouts
-from proxy.edge.server import ServerLimits
-from proxy.edge.upstream import AiohttpUpstream, tls_context
 from proxy.edge.watch import Watch
 from proxy.edge.wire import closing_answer
-from proxy.errors import ConfigurationError, Refusal, StoreError
+from proxy.errors import Refusal
 from proxy.eventlog import EventLog
 from proxy.events import EventBuilder
 from proxy.forwarding import Forwarding
@@ -51,33 +40,11 @@ from proxy.passage import Exchange
 from proxy.pipeline import Pipeline
 from proxy.policy.load import load
 from proxy.sample_model import start_sample_model
-from proxy.settings import Settings, listen_address, read_secret_file
+from proxy.settings import Settings, listen_address
+from proxy.upkeep import Upkeep
 from proxy.visit import Visit
 
-STREAM_OPEN_S = 60.0
-SECRET_CHECK_S = 300.0
-
-
-def shipped_policy(name: str) -> Path:
-    """A policy that ships with Excise: beside the package in a checkout, inside it in a wheel."""
-    inside = Path(__file__).parent / "_policies" / name
-    return inside if inside.exists() else Path(__file__).parent.parent / "policies" / name
-
-
-def make_secret(settings: Settings) -> Secret:
-    """The process secret. Raises ConfigurationError where one is too short."""
-
-    def one(text: str | None, file: Path | None, name: str) -> bytes | None:
-        raw = text.encode() if text is not None else read_secret_file(file) if file else None
-        if raw is not None and len(raw) < MIN_BYTES:
-            raise ConfigurationError(f"`{name}` must have at least {MIN_BYTES} bytes")
-        return raw
-
-    current = one(settings.secret, settings.secret_file, "secret")
-    if current is None:
-        return Secret.random()
-    previous = one(settings.secret_previous, settings.secret_previous_file, "secret_previous")
-    return Secret(current, previous)
+SETTLE_PATIENCE_S = 2.0
 
 
 class App:
@@ -88,45 +55,45 @@ class App:
         self._settings = settings
         self._log = log
         self._clock = clock or SystemClock()
-        self._secret = make_secret(settings)
-        self._accounts = self._load_accounts()
-        self._credential = self._read_credential()
+        self._secret = assembly.make_secret(settings)
+        self._accounts = None if settings.accounts is None else load_accounts(settings.accounts)
+        self._credential = assembly.read_credential(settings)
+        self._admin_token = assembly.read_admin_token(settings)
         default = "observe.yaml" if settings.upstream.url else "default.yaml"
-        self.policy_path = settings.policy or shipped_policy(default)
+        self.policy_path = settings.policy or assembly.shipped_policy(default)
         self.policy = load(self.policy_path)
         self.metrics = Metrics()
         self.readiness = Readiness("policy", "secret", "serving")
         self.readiness.set("policy")
         self.readiness.set("secret")
         self._events = EventBuilder(settings.log.addresses, self._secret.item_hash)
-        self._closers: list[Callable[[], Any]] = []
-        self._tasks: list[asyncio.Task[None]] = []
+        self._opened = AsyncExitStack()
+        """Undone in reverse, as far as `start` has come."""
+        self._listener: Listener | None = None
         self.ports: dict[str, int] = {}
 
     async def start(self) -> None:
-        """Open everything, the data listener last. Raises OSError and ConfigurationError."""
-        settings, clock = self._settings, self._clock
+        """Open everything, the data listener last. Raises OSError and ConfigurationError.
+
+        `stop` must follow, also where this raises.
+        """
+        settings = self._settings
         version = metadata.version("excise")
         url = await self._upstream_url()
-        self._store, self._settler, local_settler = self._make_store()
-        judge = Judge(self._store, SubjectBounds(), clock, self._settler.put, local_settler.put)
-        proven = ProvenKeys()
-        identifier = self._make_identifier(proven)
-        shared = self._store if settings.redis_url is not None else None
-        self._pipeline = Pipeline(
-            policy=self.policy,
-            mode=settings.mode,
-            identifier=identifier,
-            proofs=Proofs(proven, clock, shared, self._settler.put),
-            judge=judge,
-            forwarding=Forwarding(
-                self._credential, settings.upstream.usage == "ask", identifier.withheld
-            ),
-            clock=clock,
-            emit=self._emit,
-            on_fault=self._fault,
+        self._make_store()
+        upstream = assembly.make_upstream(settings, url)
+        self._opened.push_async_callback(upstream.close)
+        watch = Watch(asyncio.get_running_loop())
+        self._opened.callback(watch.close)
+        self._edge = assembly.make_edge(settings, upstream, watch)
+        self._pipeline = self._make_pipeline()
+        listener = Listener(
+            self._pipeline.run,
+            self._reject,
+            self._edge,
+            assembly.server_limits(settings),
+            concurrent=settings.limits.concurrent_requests,
         )
-        self._listener = self._make_listener(url)
         self._log.say(
             "start",
             version=version,
@@ -137,14 +104,16 @@ class App:
         )
         self.metrics.build(version)
         self.metrics.policy(self.policy.digest, self.policy.mode)
-        health = health_app(self.readiness, self.metrics, self._refresh_gauges)
-        await self._open("health", health, settings.health_listen)
         await self._open(
-            "admin", admin_app(self._admin_token(), self.status), settings.admin_listen
+            "health",
+            health_app(self.readiness, self.metrics, self._refresh_gauges),
+            settings.health_listen,
         )
-        self._tasks.append(asyncio.create_task(self._watch_over(), name="watch"))
+        await self._open("admin", admin_app(self._admin_token, self.status), settings.admin_listen)
+        self._look_after()
+        self._listener = listener
         host, port = listen_address(settings.listen)
-        self._listening("data", host, await self._listener.start(host, port))
+        self._listening("data", host, await listener.start(host, port))
         self.readiness.set("serving")
         # What lives as long as the process need not be looked at again and again: 6 % of a request.
         gc.collect()
@@ -154,17 +123,15 @@ class App:
 
     async def stop(self) -> None:
         """Drain: red, no new requests, grace for those under way, then cut; flush what is queued."""
-        grace = self._settings.drain.grace
-        self.readiness.set("serving", "draining")
-        self._log.say("drain_started", active=len(self._listener.active), grace_s=grace)
-        cut = await self._listener.drain(grace)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._settler.close(2.0)
-        for closer in reversed(self._closers):
-            await closer()
-        self._log.say("drain_finished", cut=cut)
+        cut = 0
+        if self._listener is not None:
+            grace = self._settings.drain.grace
+            self.readiness.set("serving", "draining")
+            self._log.say("drain_started", active=len(self._listener.active), grace_s=grace)
+            cut = await self._listener.drain(grace)
+        await self._opened.aclose()
+        if self._listener is not None:
+            self._log.say("drain_finished", cut=cut)
 
     def status(self) -> dict[str, Any]:
         """What the admin API tells."""
@@ -181,125 +148,85 @@ class App:
                 ],
             },
             "store": self._store.state,
-            "active_requests": len(self._listener.active),
+            "active_requests": len(self._underway()),
         }
 
     # Parts
 
-    def _load_accounts(self) -> Accounts | None:
-        path = self._settings.accounts
-        return load_accounts(path) if path is not None else None
+    async def _upstream_url(self) -> str:
+        if self._settings.upstream.url is not None:
+            return self._settings.upstream.url
+        url, close = await start_sample_model()
+        self._opened.push_async_callback(close)
+        return url
 
-    def _read_credential(self) -> tuple[str, str] | None:
-        credential = self._settings.upstream.credential
-        if credential.file is None:
-            return None
-        value = read_secret_file(credential.file)
-        if not value.isascii() or not value or b"\n" in value:
-            raise ConfigurationError(f"{credential.file}: must hold one line of ASCII")
-        return credential.header, credential.prefix + value.decode("ascii")
-
-    def _admin_token(self) -> str | None:
-        settings = self._settings
-        if settings.admin_token_file is not None:
-            return read_secret_file(settings.admin_token_file).decode("utf-8", "strict")
-        return settings.admin_token
-
-    def _make_identifier(self, proven: ProvenKeys) -> Identifier:
-        settings = self._settings
-        address, gateway = settings.client_address, settings.gateway
-        return Identifier(
-            self._secret,
-            accounts=self._accounts,
-            resolver=AddressResolver(address.from_, address.trusted),
-            gateway=Gateway(
-                gateway.trusted,
-                gateway.account_header,
-                gateway.tier_header,
-                gateway.profile_header,
-            ),
-            proven=proven,
-            only_known=self._credential is not None,
-            subnet_bits=(address.ipv4_subnet, address.ipv6_subnet),
-        )
-
-    def _make_store(self) -> tuple[ResilientStore, Settler, Settler]:
+    def _make_store(self) -> None:
         settings, clock = self._settings, self._clock
         local = MemoryStore(clock=clock)
-        primary: Store = MemoryStore(clock=clock)
-        if settings.redis_url is not None:
-            primary = RedisStore(settings.redis_url, timeout=settings.store.timeout)
-        store = ResilientStore(
-            primary,
+        self._store = ResilientStore(
+            assembly.make_store(settings, clock),
             local,
             clock,
             replicas=settings.replicas,
             on_state=self._store_state,
             on_error=lambda kind: self.metrics.store_errors.labels(kind).inc(),
         )
-        settlers = (
-            Settler(store, on_lost=self._lost),
-            Settler(local, on_lost=self._lost),
-        )
-        for settler in settlers:
+        self._opened.push_async_callback(self._store.close)
+        self._settler = Settler(self._store, on_lost=self._lost)
+        self._local_settler = Settler(local, on_lost=self._lost)
+        for settler in (self._local_settler, self._settler):
             settler.start()
-        self._closers.append(store.close)
-        self._closers.append(lambda: settlers[1].close(1.0))
-        return store, *settlers
+            self._opened.push_async_callback(settler.close, SETTLE_PATIENCE_S)
 
-    def _make_listener(self, upstream_url: str) -> Listener:
-        settings = self._settings
-        limits, upstream = settings.limits, settings.upstream
-        try:
-            tls = tls_context(
-                *(
-                    str(path) if path is not None else None
-                    for path in (
-                        upstream.ca_file,
-                        upstream.client_cert_file,
-                        upstream.client_key_file,
-                    )
-                )
-            )
-        except OSError as error:
-            raise ConfigurationError(f"upstream TLS files: {error.strerror or error}") from None
-        client = AiohttpUpstream(upstream_url, connect_timeout=upstream.connect_timeout, tls=tls)
-        self._closers.append(client.close)
-        self._watch = Watch(asyncio.get_running_loop())
-        self._edge = Edge(
-            upstream=client,
-            watch=self._watch,
-            lanes=DelayLanes(per_subject=limits.delayed_per_subject, total=limits.delayed_total),
-            memory=BodyMemory(limits.body_memory),
-            timeouts=Timeouts(upstream.first_byte_timeout, upstream.idle_timeout),
-            body_limit=limits.body_bytes,
-            receive_timeout=limits.receive_timeout,
+    def _make_pipeline(self) -> Pipeline:
+        settings, clock = self._settings, self._clock
+        proven = ProvenKeys()
+        identifier = assembly.make_identifier(
+            settings,
+            self._secret,
+            self._accounts,
+            proven,
+            only_known=self._credential is not None,
         )
-        return Listener(
-            self._run,
-            self._reject,
-            self._edge,
-            ServerLimits(
-                limits.header_bytes,
-                limits.header_count,
-                limits.receive_timeout,
-                limits.idle_connection_timeout,
+        ask_usage = settings.upstream.usage == "ask"
+        shared = self._store if settings.redis_url is not None else None
+        return Pipeline(
+            policy=self.policy,
+            mode=settings.mode,
+            identifier=identifier,
+            proofs=Proofs(proven, clock, shared, self._settler.put),
+            judge=Judge(
+                self._store, SubjectBounds(), clock, self._settler.put, self._local_settler.put
             ),
-            concurrent=limits.concurrent_requests,
+            forwarding=Forwarding(self._credential, ask_usage, identifier.withheld),
+            clock=clock,
+            emit=self._emit,
+            on_fault=self._fault,
         )
 
-    async def _upstream_url(self) -> str:
-        if self._settings.upstream.url is not None:
-            return self._settings.upstream.url
-        url, close = await start_sample_model()
-        self._closers.append(close)
-        return url
+    def _look_after(self) -> None:
+        upkeep = Upkeep(
+            store=self._store,
+            shared=self._settings.redis_url is not None,
+            secret=self._secret,
+            readiness=self.readiness,
+            log=self._log,
+            clock=self._clock,
+            underway=self._underway,
+        )
+        task = asyncio.create_task(upkeep.run(), name="upkeep")
+
+        async def end() -> None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+        self._opened.push_async_callback(end)
 
     async def _open(self, name: str, app: web.Application, listen: str) -> None:
         host, port = listen_address(listen)
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()
-        self._closers.append(runner.cleanup)
+        self._opened.push_async_callback(runner.cleanup)
         site = web.TCPSite(runner, host, port)
         await site.start()
         self._listening(name, host, runner.addresses[0][1])
@@ -308,10 +235,10 @@ class App:
         self.ports[name] = port
         self._log.say("listening", listener=name, host=host, port=port)
 
-    # What happens
+    def _underway(self) -> list[Exchange]:
+        return [] if self._listener is None else list(self._listener.active)
 
-    async def _run(self, exchange: HttpExchange) -> None:
-        await self._pipeline.run(exchange)
+    # What happens
 
     def _emit(self, visit: Visit, exchange: Exchange) -> None:
         progress = exchange.progress
@@ -351,50 +278,8 @@ class App:
         else:
             self._log.say(f"store_{state}", reason=reason)
 
-    async def _watch_over(self) -> None:
-        """Once a second: does a store that was lost answer again, which streams last long."""
-        announced: dict[HttpExchange, float] = {}
-        checked_at = -SECRET_CHECK_S
-        while True:
-            now = self._clock.monotonic()
-            if self._settings.redis_url is not None and now - checked_at >= SECRET_CHECK_S:
-                checked_at = now if await self._compare_secrets() else checked_at
-            if self._store.state != "ok":
-                with suppress(StoreError):
-                    await self._store.ready()
-            self._announce_streams(announced, now)
-            await asyncio.sleep(1.0)
-
-    async def _compare_secrets(self) -> bool:
-        """Whether all replicas on this store share a secret; False where the store did not say."""
-        hour = int(self._clock.now() // 3600)
-        mine = self._secret.fingerprints()
-        note = Seen("replicas", "secret", hour, mine[0], 7200.0)
-        try:
-            (sighting,) = await self._store.apply((note,))
-        except StoreError:
-            return False
-        assert isinstance(sighting, Sighting)
-        foreign = [who for who in sighting.who if who not in mine]
-        self.readiness.set("secret", "another replica has another secret" if foreign else "ok")
-        return True
-
-    def _announce_streams(self, announced: dict[HttpExchange, float], now: float) -> None:
-        for exchange in announced.keys() - self._listener.active.keys():
-            del announced[exchange]
-        for exchange in self._listener.active:
-            if not exchange.progress.streamed:
-                continue
-            due = announced.setdefault(exchange, exchange.progress.started + STREAM_OPEN_S)
-            if now >= due:
-                announced[exchange] = due + STREAM_OPEN_S
-                open_s = round(now - exchange.progress.started)
-                self._log.say(
-                    "stream_open", request_id=exchange.progress.request_id, seconds=open_s
-                )
-
     def _refresh_gauges(self) -> None:
-        metrics, active = self.metrics, self._listener.active
+        metrics, active = self.metrics, self._underway()
         metrics.active.set(len(active))
         metrics.open_streams.set(sum(exchange.progress.streamed for exchange in active))
         metrics.delayed.set(self._edge.lanes.held)

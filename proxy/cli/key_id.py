@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from proxy.app import make_secret
+from proxy.assembly import make_secret
 from proxy.errors import ConfigurationError
 from proxy.settings import load_settings
 
