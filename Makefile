@@ -1,4 +1,5 @@
-# make run    set everything up and start Excise (UPSTREAM=https://… to front a real model API)
+# make run    set everything up and start Excise (UPSTREAM=https://… to front a real model API,
+#             POLICY=file.yaml for a policy of your own)
 # make test   set everything up and pass the tests
 # make check  what continuous integration runs besides: formatting, lint, types
 # make bench  measure CPU per request side by side with nginx and a minimal relay
@@ -8,6 +9,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 UPSTREAM ?=
+POLICY ?=
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .PHONY: setup run test check format bench lock clean
@@ -28,7 +30,7 @@ $(VENV)/.dev: requirements-dev.lock $(VENV)/.run
 	@touch $@
 
 run: $(VENV)/.run
-	$(BIN)/excise serve $(if $(UPSTREAM),--upstream '$(UPSTREAM)')
+	$(BIN)/excise serve $(if $(UPSTREAM),--upstream '$(UPSTREAM)') $(if $(POLICY),--policy '$(POLICY)')
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest

@@ -154,3 +154,23 @@ async def test_a_replica_with_another_secret_is_not_ready(
         assert await settled(one, 200) == "ok"
         async with excise_inside(tmp_path / "b", upstream, redis_url=url, secret="x" * 32) as other:
             assert "secret" in await settled(other, 503)
+
+
+async def test_a_store_out_of_memory_is_said_and_heals(
+    tmp_path: Path, redis_server: RedisServer
+) -> None:
+    shared = {"redis_url": redis_server.url, "secret": SECRET}
+    async with (
+        raw_upstream(replying(plain())) as upstream,
+        excise_inside(tmp_path, upstream.url, policy("block"), **shared) as excise,
+    ):
+        assert await statuses(excise, 1) == [200]
+        with redis_server.client() as admin:
+            admin.config_set("maxmemory", "1")
+            assert await statuses(excise, 1) == [503]
+            assert (await excise.log.wait_for("store_full"))["level"] == "error"
+            admin.config_set("maxmemory", "0")
+        async with asyncio.timeout(10):
+            while await statuses(excise, 1) == [503]:
+                pass
+        await excise.log.wait_for("store_up")

@@ -1,0 +1,78 @@
+"""Requests held back by `delay`: their places are few, and free again whatever becomes of them."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from tests.support.inside import CHAT, Inside, excise_inside, post, read_answer
+from tests.support.raw_upstream import plain, raw_upstream, replying
+
+# A second request conforms after ten seconds: longer than any of these tests lasts.
+SLOW = """
+version: 1
+keys: {missing: allow, unknown: allow}
+rules:
+  - name: slow
+    kind: rate_limit
+    per: address
+    limit: 6/minute
+    burst: 1
+    action: {delay: {at_most: 30s, then: throttle}}
+"""
+
+
+async def held(excise: Inside, count: int) -> None:
+    async with asyncio.timeout(5):
+        while excise.app._edge.lanes.held != count:
+            await asyncio.sleep(0)
+
+
+async def test_where_the_lane_is_full_the_rule_does_what_then_says(tmp_path: Path) -> None:
+    limits = {"delayed_per_subject": 1}
+    async with (
+        raw_upstream(replying(plain())) as upstream,
+        excise_inside(tmp_path, upstream.url, SLOW, limits=limits) as excise,
+    ):
+        assert (await excise.exchange(post(CHAT)))[0] == 200
+        _, waiting = await excise.send(post(CHAT))
+        await held(excise, 1)
+        status, headers, _ = await excise.exchange(post(CHAT))
+        assert status == 429
+        assert 19 <= int(headers["retry-after"]) <= 20
+        # What the refused one took is given back: the next may come no later than it could have.
+        again, later, _ = await excise.exchange(post(CHAT))
+        assert again == 429
+        assert 19 <= int(later["retry-after"]) <= 20
+        assert len(upstream.calls) == 1
+        waiting.close()
+
+
+async def test_a_client_that_leaves_while_it_is_held_frees_its_place(tmp_path: Path) -> None:
+    async with (
+        raw_upstream(replying(plain())) as upstream,
+        excise_inside(tmp_path, upstream.url, SLOW) as excise,
+    ):
+        assert (await excise.exchange(post(CHAT)))[0] == 200
+        _, waiting = await excise.send(post(CHAT))
+        await held(excise, 1)
+        waiting.close()
+        await held(excise, 0)
+        event = await excise.log.wait_for(outcome="client_closed")
+        assert event["http.response.status_code"] is None
+        assert len(upstream.calls) == 1
+
+
+async def test_a_held_request_is_sent_on_when_its_time_has_come(tmp_path: Path) -> None:
+    rules = SLOW.replace("6/minute", "10/second")
+    async with (
+        raw_upstream(replying(plain())) as upstream,
+        excise_inside(tmp_path, upstream.url, rules) as excise,
+    ):
+        assert (await excise.exchange(post(CHAT)))[0] == 200
+        reader, writer = await excise.send(post(CHAT))
+        assert (await read_answer(reader))[0] == 200
+        event = await excise.log.wait_for(decision="delay")
+        assert 0 < event["delayed_s"] <= 0.1
+        assert event["duration_ms"] >= event["delayed_s"] * 1000
+        writer.close()

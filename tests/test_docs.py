@@ -1,0 +1,50 @@
+"""What the documents name exists, and what can be refused is documented."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent.parent
+DOCUMENTS = [*HERE.glob("*.md"), *(HERE / "docs").rglob("*.md")]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda file: file.name)
+def test_links_and_named_files_exist(document: Path) -> None:
+    text = document.read_text(encoding="utf-8")
+    links = [target for target in re.findall(r"\]\(([^)#]+)", text) if "://" not in target]
+    missing = [target for target in links if not (document.parent / target).exists()]
+    named = re.findall(r"`((?:tests|policies|deploy|bench|proxy)/[\w./-]+)`", text)
+    missing += [name for name in named if not (HERE / name).exists()]
+    assert missing == []
+
+
+def reasons() -> Iterator[str]:
+    """The reason of every `Refusal(status, "reason", …)` that the product makes."""
+    for file in (HERE / "proxy").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            called = isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+            if called and node.func.id == "Refusal" and isinstance(node.args[1], ast.Constant):
+                yield str(node.args[1].value)
+
+
+def test_every_refusal_is_in_the_failure_modes_or_the_policy_page() -> None:
+    found = set(reasons())
+    assert len(found) > 15
+    pages = ("failure-modes.md", "policies.md")
+    text = "".join((HERE / "docs" / page).read_text(encoding="utf-8") for page in pages)
+    assert {reason for reason in found if f"`{reason}`" not in text} == set()
+
+
+def test_every_environment_name_in_the_documents_is_a_setting() -> None:
+    known = set(
+        re.findall(r"`(EXCISE_[A-Z_0-9]+)`", (HERE / "docs/settings.md").read_text("utf-8"))
+    )
+    known |= {"EXCISE_CONFIG", "EXCISE_EVAL_DATA"}
+    for document in DOCUMENTS:
+        named = set(re.findall(r"\bEXCISE_[A-Z_0-9]+\b", document.read_text(encoding="utf-8")))
+        assert named - known == set(), document.name
