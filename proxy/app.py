@@ -196,7 +196,11 @@ class App:
             identifier=identifier,
             proofs=Proofs(proven, clock, shared, self._settler.put),
             judge=Judge(
-                self._store, SubjectBounds(), clock, self._settler.put, self._local_settler.put
+                self._store,
+                SubjectBounds(),
+                clock,
+                self._settler.put,
+                lambda ops: self._local_settler.put(self._store.shared(ops)),
             ),
             forwarding=Forwarding(self._credential, ask_usage, identifier.withheld),
             clock=clock,

@@ -107,7 +107,11 @@ class ResilientStore:
 
     async def apply_local(self, ops: Sequence[Op], now: float | None = None) -> Sequence[Reading]:
         """The same operations on this replica's memory, limits divided among the replicas."""
-        return await self._local.apply([share(op, self._replicas) for op in ops], now)
+        return await self._local.apply(self.shared(ops), now)
+
+    def shared(self, ops: Sequence[Op]) -> list[Op]:
+        """The operations as `apply_local` carries them out: what undoes those must be like them."""
+        return [share(op, self._replicas) for op in ops]
 
     async def ready(self) -> None:
         """Ask the store itself, breaker or not; what it says counts for the breaker."""

@@ -63,6 +63,14 @@ class Inside:
         await writer.drain()
         return reader, writer
 
+    async def metrics(self) -> bytes:
+        """What a scrape of /metrics gives."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.app.ports["health"])
+        writer.write(b"GET /metrics HTTP/1.0\r\n\r\n")
+        answer = await reader.read()
+        writer.close()
+        return answer
+
     async def exchange(self, data: bytes) -> tuple[int, dict[str, str], bytes]:
         """Send raw bytes and read one whole answer: (status, lower-case headers, body)."""
         reader, writer = await self.send(data)
