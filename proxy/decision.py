@@ -7,9 +7,10 @@ Frozen values; `policy/decide.py` makes them, `edge/` acts on them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import Literal
+
+from proxy.value import value
 
 Family = Literal["volume", "content", "client", "network", "linkage", "listed"]
 """Kinds of evidence; a block out of suspicion needs two of them."""
@@ -39,7 +40,7 @@ class Verb(IntEnum):
         return self >= Verb.THROTTLE
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Finding:
     """A rule has fired: why, and the numbers that it judged by."""
 
@@ -51,7 +52,7 @@ class Finding:
     """Exact seconds after which a retry would be admitted, for `throttle`."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class RuleFinding:
     """A finding, with the rule that made it and what that rule does about it."""
 
@@ -68,7 +69,7 @@ class RuleFinding:
     score: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Decision:
     """The outcome for one request. `rule`, `kind`, `reason` name the strongest enforced finding."""
 

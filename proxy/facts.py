@@ -7,14 +7,15 @@ Rules see nothing else. Everything here is made once a request and never changed
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+from proxy.value import value
 
 AccountSource = Literal["key", "file", "gateway"]
 RouteClass = Literal["inspected", "metered", "passed", "refused", "unknown"]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Client:
     """Who sent the request, as far as headers and the peer's address tell. No secret is kept."""
 
@@ -46,7 +47,7 @@ class Client:
     """Oddities an operator should see in the event, e.g. `forwarded_header_malformed`."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Turn:
     """One message of the conversation: its role and its text, parts joined by new lines."""
 
@@ -54,7 +55,7 @@ class Turn:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Reasoning:
     """What the caller asks of the model's reasoning: an effort word, a token budget, or both."""
 
@@ -62,7 +63,7 @@ class Reasoning:
     budget_tokens: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Ask:
     """What a body asks of the model, the same for every API dialect."""
 
@@ -89,7 +90,7 @@ class Ask:
     """Top-level keys of the body in wire order."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Route:
     """Which API surface a method and path belong to."""
 
@@ -102,7 +103,7 @@ class Route:
     """The path with its variable parts named, safe as a metric label."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Facts:
     """All that rules may look at. `ask` is None while only the identity is known."""
 
@@ -114,7 +115,7 @@ class Facts:
     request_bytes: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Usage:
     """Tokens that an upstream reported (or None where it did not)."""
 

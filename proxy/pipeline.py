@@ -86,7 +86,8 @@ class Pipeline:
         refusal = exchange.objection() or self._identify(visit)
         if refusal is not None:
             return refusal
-        await self._recall(visit)
+        if visit.client is not None and visit.client.unproven:
+            await self._recall(visit, visit.client)
         early = exchange.reads_early
         if not early:
             refusal = await self._judged(exchange, visit, "identity")
@@ -113,12 +114,9 @@ class Pipeline:
         watching = visit.watching and not self._identifier.only_known
         return self._gate(visit, "keys", flaw, watching=watching)
 
-    async def _recall(self, visit: Visit) -> None:
+    async def _recall(self, visit: Visit, client: Client) -> None:
         """Whether somebody else has seen the upstream accept a key that is new to us."""
-        client = visit.client
-        if client is None or not client.unproven or visit.mode == "bypass":
-            return
-        if await self._proofs.recall(client):
+        if visit.mode != "bypass" and await self._proofs.recall(client):
             visit.client = replace(client, unproven=False, provisional=False)
 
     async def _read(self, exchange: Exchange, visit: Visit) -> Refusal | None:

@@ -15,8 +15,9 @@ time that the counter has seen: a fail-over to a replica whose clock is behind n
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Protocol
+
+from proxy.value import value
 
 BUCKETS = 60
 """Time buckets in a `Count` window. A sliding total is wrong by at most one bucket: it may hold
@@ -29,7 +30,7 @@ SEEN_MAX = 16
 """How many earlier sightings a `Seen` entry remembers."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Count:
     """Add `weight` events to a sliding window; reads its total, this one included."""
 
@@ -39,7 +40,7 @@ class Count:
     weight: int = 1
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Uncount:
     """Take back what a `Count` added at `at` (its reading's `now`). Never goes below zero."""
 
@@ -50,7 +51,7 @@ class Uncount:
     at: float
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Distinct:
     """Note a 64-bit keyed hash; reads how many different ones the window holds, it included."""
 
@@ -60,7 +61,7 @@ class Distinct:
     item: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Forget:
     """Take back a `Distinct` sighting made at `at`: restore the earlier one, or remove the item.
 
@@ -75,7 +76,7 @@ class Forget:
     previous: float | None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Take:
     """GCRA: `amount` per `period` seconds, at most `burst` at one instant (ITU-T I.371).
 
@@ -93,7 +94,7 @@ class Take:
     max_wait: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Refund:
     """Give a `Take` (or part of one) back.
 
@@ -107,7 +108,7 @@ class Refund:
     weight: int = 1
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Reserve:
     """A `Take` of an estimate that `Settle` later corrects, kept under one `id` for `ttl` seconds.
 
@@ -124,7 +125,7 @@ class Reserve:
     ttl: float
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Settle:
     """Replace a reservation by what was really used. Unknown, expired or settled ids do nothing.
 
@@ -140,7 +141,7 @@ class Settle:
     actual: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Lease:
     """Hold one of `slots` for `ttl` seconds under `id`; asking again with the same id renews it."""
 
@@ -151,7 +152,7 @@ class Lease:
     ttl: float
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Release:
     """Give a leased slot back at once. An unknown id does nothing."""
 
@@ -160,7 +161,7 @@ class Release:
     id: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Seen:
     """Note that `who` showed `item`; reads who (others included, at most SEEN_MAX) did before.
 
@@ -174,7 +175,7 @@ class Seen:
     ttl: float
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Raise:
     """Set rule `rule`'s level in the subject's score map; firing again refreshes, never stacks."""
 
@@ -185,7 +186,7 @@ class Raise:
     half_life: float
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ReadScore:
     """Read the subject's score map, each level decayed by its half-life. Writes nothing."""
 
@@ -211,7 +212,7 @@ Op = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Total:
     """Reading of `Count`."""
 
@@ -219,7 +220,7 @@ class Total:
     now: float
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Different:
     """Reading of `Distinct`: capped at DISTINCT_MAX; `previous` is when this item was last seen."""
 
@@ -228,7 +229,7 @@ class Different:
     previous: float | None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Taken:
     """Reading of `Take` and `Reserve`."""
 
@@ -241,7 +242,7 @@ class Taken:
     """Weight that could still be taken at this instant without waiting."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Held:
     """Reading of `Lease`."""
 
@@ -250,21 +251,21 @@ class Held:
     """Slots held now, this one included where granted."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Sighting:
     """Reading of `Seen`: who showed the item before, oldest first; empty for a first sighting."""
 
     who: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Scores:
     """Reading of `ReadScore` and `Raise`: rule → decayed level, levels below 0.01 left out."""
 
     levels: dict[str, float]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Done:
     """Reading of the operations that give something back."""
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
 
 from proxy.dialects.jsonbody import JsonObject, UnreadableBody, UnreadableReason
 from proxy.errors import Refusal
 from proxy.facts import Ask, Usage
+from proxy.value import value
 
 __all__ = [
     "Dialect",
@@ -20,7 +20,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ReadAsk:
     """A request body, read once."""
 
@@ -29,7 +29,7 @@ class ReadAsk:
     """The body's object in wire order, for what later asks for usage or degrades it."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class RefusalReply:
     """A refusal as it goes over the wire, without Content-Length."""
 

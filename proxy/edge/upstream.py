@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import functools
 import ssl
-from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 import aiohttp
@@ -20,6 +19,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from proxy.head import RawHeaders
+from proxy.value import value
 
 FailureKind = Literal["unreachable", "reset", "timeout", "malformed"]
 
@@ -36,7 +36,7 @@ class UpstreamError(Exception):
         self.kind: FailureKind = kind
 
 
-@dataclass(slots=True)
+@value
 class UpstreamRequest:
     """What is sent on: path and query raw as they were judged."""
 

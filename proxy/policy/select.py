@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 from proxy.counters.protocol import Op
 from proxy.facts import Facts
 from proxy.policy.model import Policy
 from proxy.rules.base import RuleKind
+from proxy.value import value
 
 Stage = Literal["identity", "body", "all"]
 """What is known: the identity alone, then the body too; `all` judges both at once."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Selected:
     """A rule that applies, and its counter operations."""
 
@@ -22,7 +22,7 @@ class Selected:
     ops: tuple[Op, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Selection:
     """What applies; which rules found no subject; which exemptions spoke."""
 

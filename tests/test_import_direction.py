@@ -1,0 +1,73 @@
+"""Who may know whom: the pure rooms do no I/O, and the edge keeps no policy."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PRODUCT = Path(__file__).parent.parent / "proxy"
+IO = ("aiohttp", "asyncio", "random", "redis", "socket", "structlog", "time", "uvloop")
+FORBIDDEN = {
+    "facts.py": IO,
+    "decision.py": IO,
+    "head.py": IO,
+    "errors.py": IO,
+    "dialects": (*IO, "proxy.edge", "proxy.policy", "proxy.rules", "proxy.counters"),
+    "rules": (*IO, "proxy.edge", "proxy.policy", "proxy.dialects"),
+    "policy": (*IO, "proxy.edge", "proxy.dialects"),
+    "counters": ("proxy.edge", "proxy.policy", "proxy.rules", "proxy.dialects"),
+    "counters/protocol.py": IO,
+    "counters/states.py": IO,
+    "counters/codec.py": IO,
+    "counters/bounds.py": IO,
+    "client/credentials.py": IO,
+    "client/address.py": IO,
+    "client/identity.py": (*IO, "proxy.edge", "proxy.counters"),
+    "edge": ("proxy.policy", "proxy.rules", "proxy.counters", "proxy.pipeline", "redis"),
+    "pipeline.py": ("aiohttp", "redis", "proxy.edge"),
+}
+
+
+def imported(file: Path) -> Iterator[str]:
+    """Full names of the modules that a file imports, and of what it imports from them."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.module is not None, f"{file}: a relative import"
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def breaches(place: Path, forbidden: tuple[str, ...]) -> list[str]:
+    files = sorted(place.rglob("*.py")) if place.is_dir() else [place]
+    assert files
+    return [
+        f"{file.name} imports {name}"
+        for file in files
+        for name in imported(file)
+        if any(name == one or name.startswith(f"{one}.") for one in forbidden)
+    ]
+
+
+@pytest.mark.parametrize("place", FORBIDDEN)
+def test_no_room_knows_what_it_must_not(place: str) -> None:
+    assert breaches(PRODUCT / place, FORBIDDEN[place]) == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "import redis",
+        "from redis import asyncio",
+        "import redis.asyncio as r",
+        "if 1:\n  import redis",
+    ],
+)
+def test_a_breach_would_be_found(tmp_path: Path, line: str) -> None:
+    (tmp_path / "planted.py").write_text(line, encoding="utf-8")
+    assert breaches(tmp_path, ("redis",))
+    assert not breaches(tmp_path, ("red", "redi", "asyncio"))
