@@ -79,5 +79,7 @@ class Settler:
             batch = [queue.popleft() for _ in range(min(BATCH, len(queue)))]
             try:
                 await self._store.apply(batch)
-            except StoreError:
+            except (StoreError, asyncio.CancelledError) as error:
                 self._on_lost(len(batch))
+                if isinstance(error, asyncio.CancelledError):
+                    raise
