@@ -58,6 +58,7 @@ class Settler:
             _, late = await asyncio.wait({self._task}, timeout=patience)
             for task in late:
                 task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
         if self._queue:
             self._on_lost(len(self._queue))
             self._queue.clear()
