@@ -93,6 +93,11 @@ OTHER_EVENTS: Final[dict[str, tuple[Level, str, tuple[str, ...]]]] = {
     "store_down": ("error", "the store does not answer; `on_store_failure` decides", ("reason",)),
     "store_full": ("error", "the store is out of memory", ("reason",)),
     "store_up": ("info", "the store answers again", ()),
+    "store_evicts": (
+        "warning",
+        "the store may forget counters to make room: its maxmemory-policy is not noeviction",
+        ("policy",),
+    ),
     "settlements_lost": ("warning", "counter corrections were given up", ("count",)),
     "log_dropped": ("warning", "events were dropped, the log could not keep up", ("count",)),
     "stream_open": (

@@ -1,5 +1,6 @@
 """
-What a process looks after once a second: a store that was lost, secrets that differ, streams that last.
+What a process looks after once a second: a store that was lost, forgets or is shared with strangers, and
+streams that last.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from proxy.passage import Exchange
 
 TICK_S: Final = 1.0
 STREAM_OPEN_S: Final = 60.0
-SECRET_CHECK_S: Final = 300.0
+STORE_CHECK_S: Final = 300.0
 
 
 class Upkeep:
@@ -45,33 +46,34 @@ class Upkeep:
         self._clock = clock
         self._underway = underway
         self._announce_at: dict[str, float] = {}
-        self._compared_at = -SECRET_CHECK_S
+        self._checked_at = -STORE_CHECK_S
 
     async def run(self) -> None:
         """Look, and look again a second later."""
         while True:
             now = self._clock.monotonic()
-            if self._shared and now - self._compared_at >= SECRET_CHECK_S:
-                await self._compare_secrets(now)
+            if self._shared and now - self._checked_at >= STORE_CHECK_S:
+                with suppress(StoreError):
+                    await self._check_store()
+                    self._checked_at = now
             if self._store.state != "ok":
                 with suppress(StoreError):
                     await self._store.ready()
             self._announce_streams(now)
             await asyncio.sleep(TICK_S)
 
-    async def _compare_secrets(self, now: float) -> None:
-        """Whether all replicas on this store share a secret; asked again where it did not say."""
+    async def _check_store(self) -> None:
+        """Whether all replicas on this store share a secret, and whether it keeps what it is told."""
+        evictions = await self._store.ready()
+        if evictions:
+            self._log.say("store_evicts", policy=", ".join(evictions))
         hour = int(self._clock.now() // 3600)
         mine = self._secret.fingerprints()
         note = Seen("replicas", "secret", hour, mine[0], 7200.0)
-        try:
-            (sighting,) = await self._store.apply((note,))
-        except StoreError:
-            return
+        (sighting,) = await self._store.apply((note,))
         assert isinstance(sighting, Sighting)
         foreign = [who for who in sighting.who if who not in mine]
         self._readiness.set("secret", "another replica has another secret" if foreign else "ok")
-        self._compared_at = now
 
     def _announce_streams(self, now: float) -> None:
         """Say of each stream that is open for long that it still is."""

@@ -1,4 +1,10 @@
--- Carry out the operations in order; one line of answer each.
+-- Carry out the operations in order; one line of answer each. Without any, say what the server does when
+-- its memory is full, or nothing where we may not know.
+
+if #ARGV == 1 then
+  local info = redis.pcall('INFO', 'memory')
+  return type(info) == 'string' and match(info, 'maxmemory_policy:(%S+)') or ''
+end
 
 local TWO_KEYS = { R = true, V = true }
 local answers, k = {}, 1

@@ -82,10 +82,11 @@ class MemoryStore:
         at = micros(self._clock.now() if now is None else now)
         return [self._do[op.__class__](self, op, at) for op in ops]
 
-    async def ready(self) -> None:
+    async def ready(self) -> Sequence[str]:
         """Always ready until closed."""
         if self._closed:
             raise StoreError("the store is closed")
+        return ()
 
     async def close(self) -> None:
         """Forget everything."""

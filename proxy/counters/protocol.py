@@ -292,8 +292,11 @@ class Store(Protocol):
         """
         ...
 
-    async def ready(self) -> None:
-        """Answer a trivial request, or raise StoreError."""
+    async def ready(self) -> Sequence[str]:
+        """Answer a trivial request, or raise StoreError.
+
+        Returns the ways in which its servers throw counters away to make room; none is best.
+        """
         ...
 
     async def close(self) -> None:

@@ -93,7 +93,7 @@ class RedisStore:
             raise
         return _readings(ops, groups, trip.answers)
 
-    async def ready(self) -> None:
+    async def ready(self) -> Sequence[str]:
         """Have every server run the script on nothing, or raise StoreError."""
         if self._closed:
             raise StoreError(_CLOSED)
@@ -104,6 +104,8 @@ class RedisStore:
         for place, link in enumerate(links):
             link.put(Call(trip, place, words, tail))
         await trip.future
+        policies = {answer.decode("ascii", "replace") for answer in trip.answers}
+        return sorted(policies - {"", "noeviction"})
 
     async def close(self) -> None:
         """Drop the connections; whoever still waits gets a StoreError."""

@@ -113,14 +113,15 @@ class ResilientStore:
         """The operations as `apply_local` carries them out: what undoes those must be like them."""
         return [share(op, self._replicas) for op in ops]
 
-    async def ready(self) -> None:
+    async def ready(self) -> Sequence[str]:
         """Ask the store itself, breaker or not; what it says counts for the breaker."""
         try:
-            await self._primary.ready()
+            evictions = await self._primary.ready()
         except StoreError as error:
             self._failed(error)
             raise
         self._succeeded()
+        return evictions
 
     async def close(self) -> None:
         """Close both stores."""

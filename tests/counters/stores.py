@@ -50,8 +50,9 @@ class BrokenStore:
             raise self.error
         return []
 
-    async def ready(self) -> None:
+    async def ready(self) -> Sequence[str]:
         await self.apply(())
+        return ()
 
     async def close(self) -> None:
         self.error = StoreError("closed")

@@ -322,3 +322,10 @@ async def test_tls_is_spoken_and_an_unknown_certificate_refused(
         async with _closing(redis_store(f"rediss://127.0.0.1:{port}/0")) as store:
             with pytest.raises(StoreError, match="cannot connect"):
                 await _count(store)
+
+
+async def test_a_server_that_evicts_is_named(server: RedisServer) -> None:
+    async with _closing(redis_store(server.url)) as store:
+        assert list(await store.ready()) == []
+        server.command("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+        assert list(await store.ready()) == ["allkeys-lru"]

@@ -2,54 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 import pytest
 
-from proxy.clock import SystemClock
 from proxy.counters.memory import MemoryStore
 from proxy.counters.protocol import Count, Lease, Op, Refund, Reserve, Settle, Take, Taken
 from proxy.counters.resilient import FAILURES, PROBE_S, ResilientStore, share
 from proxy.errors import StoreError, StoreFullError, StoreTimeoutError
 
+from .stores import BrokenStore, StillClock
+
 OPS: list[Op] = [Count("s", "k", 60)]
-
-
-class HandClock(SystemClock):
-    """Set by hand."""
-
-    def __init__(self) -> None:
-        self.at = 1000.0
-
-    def now(self) -> float:
-        return self.at
-
-    def monotonic(self) -> float:
-        return self.at
-
-
-class Failing(MemoryStore):
-    """Raises what `error` holds, and counts how often it was asked."""
-
-    def __init__(self, clock: HandClock) -> None:
-        super().__init__(clock=clock)
-        self.error: StoreError | None = None
-        self.asked = 0
-
-    async def apply(self, ops: Sequence[Op], *args: Any, **kwargs: Any) -> Any:
-        self.asked += 1
-        if self.error is not None:
-            raise self.error
-        return await super().apply(ops, *args, **kwargs)
 
 
 class Rig:
     """A resilient store and what it has told."""
 
     def __init__(self, replicas: int = 1) -> None:
-        self.clock = HandClock()
-        self.primary = Failing(self.clock)
+        self.clock = StillClock()
+        self.primary = BrokenStore()
         self.states: list[str] = []
         self.errors: list[str] = []
         self.store = ResilientStore(
@@ -64,7 +34,7 @@ class Rig:
     async def fail(self, times: int, error: StoreError) -> None:
         self.primary.error = error
         for _ in range(times):
-            self.clock.at += 0.1
+            self.clock.advance(0.1)
             with pytest.raises(StoreError):
                 await self.store.apply(OPS)
 
@@ -73,10 +43,10 @@ async def test_after_some_failures_nobody_waits_any_more() -> None:
     rig = Rig()
     await rig.fail(FAILURES, StoreTimeoutError("slow"))
     assert (rig.states, rig.errors) == (["down"], ["timeout"] * FAILURES)
-    asked = rig.primary.asked
+    asked = rig.primary.tries
     with pytest.raises(StoreError):
         await rig.store.apply(OPS)
-    assert rig.primary.asked == asked
+    assert rig.primary.tries == asked
 
 
 async def test_failures_of_one_lost_pipeline_are_one() -> None:
@@ -91,18 +61,18 @@ async def test_failures_of_one_lost_pipeline_are_one() -> None:
 async def test_one_request_tries_again_after_a_while_and_a_success_closes() -> None:
     rig = Rig()
     await rig.fail(FAILURES, StoreError("gone"))
-    rig.clock.at += PROBE_S
-    asked = rig.primary.asked
+    rig.clock.advance(PROBE_S)
+    asked = rig.primary.tries
     for _ in range(5):
         with pytest.raises(StoreError):
             await rig.store.apply(OPS)
-    assert rig.primary.asked == asked + 1
+    assert rig.primary.tries == asked + 1
     rig.primary.error = None
-    rig.clock.at += PROBE_S
+    rig.clock.advance(PROBE_S)
     await rig.store.apply(OPS)
     assert rig.states == ["down", "ok"]
     await rig.store.apply(OPS)
-    assert rig.primary.asked == asked + 3
+    assert rig.primary.tries == asked + 3
 
 
 async def test_a_success_between_failures_starts_the_count_anew() -> None:
@@ -118,13 +88,13 @@ async def test_a_full_store_is_said_and_goes_on_being_asked() -> None:
     rig = Rig()
     await rig.fail(3 * FAILURES, StoreFullError("full"))
     assert (rig.states, rig.store.state) == (["full"], "full")
-    asked = rig.primary.asked
+    asked = rig.primary.tries
     rig.primary.error = None
     await rig.store.apply(OPS)
     assert rig.store.state == "full"  # a read may succeed on a full store
-    rig.clock.at += PROBE_S
+    rig.clock.advance(PROBE_S)
     await rig.store.apply(OPS)
-    assert (rig.states, rig.primary.asked) == (["full", "ok"], asked + 2)
+    assert (rig.states, rig.primary.tries) == (["full", "ok"], asked + 2)
 
 
 async def test_a_lone_replica_grants_its_share() -> None:

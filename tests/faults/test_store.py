@@ -174,3 +174,10 @@ async def test_a_store_out_of_memory_is_said_and_heals(
             while await statuses(excise, 1) == [503]:
                 pass
         await excise.log.wait_for("store_up")
+
+
+async def test_a_store_that_evicts_is_warned_of(tmp_path: Path, redis_server: RedisServer) -> None:
+    redis_server.command("CONFIG", "SET", "maxmemory-policy", "volatile-ttl")
+    shared = {"redis_url": redis_server.url, "secret": SECRET}
+    async with excise_inside(tmp_path, "http://127.0.0.1:1", **shared) as excise:
+        assert (await excise.log.wait_for("store_evicts"))["policy"] == "volatile-ttl"
