@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import traceback
-from contextlib import AsyncExitStack
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -25,11 +27,11 @@ from proxy.counters.bounds import SubjectBounds
 from proxy.counters.memory import MemoryStore
 from proxy.counters.resilient import ResilientStore, State
 from proxy.counters.settle import Settler
-from proxy.dialects.routes import DIALECTS
+from proxy.dialects.routes import dialect_for_errors
 from proxy.edge.listener import Listener
 from proxy.edge.watch import Watch
 from proxy.edge.wire import closing_answer
-from proxy.errors import Refusal
+from proxy.errors import ConfigurationError, Refusal
 from proxy.eventlog import EventLog
 from proxy.events import EventBuilder
 from proxy.forwarding import Forwarding
@@ -38,13 +40,23 @@ from proxy.judgement import Judge
 from proxy.metrics import Metrics
 from proxy.passage import Exchange
 from proxy.pipeline import Pipeline
-from proxy.policy.load import load
+from proxy.policy.load import load, warnings
 from proxy.sample_model import start_sample_model
 from proxy.settings import Settings, listen_address
 from proxy.upkeep import Upkeep
 from proxy.visit import Visit
 
 SETTLE_PATIENCE_S = 2.0
+
+
+@contextmanager
+def _naming(listener: str, address: str) -> Iterator[None]:
+    """Say which listener could not be opened."""
+    try:
+        yield
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise ConfigurationError(f"cannot listen on {address} ({listener}): {reason}") from None
 
 
 class App:
@@ -97,13 +109,23 @@ class App:
         self._log.say(
             "start",
             version=version,
-            mode=settings.mode,
+            mode=self._mode,
             policy=self.policy.digest,
             store="redis" if settings.redis_url else "memory",
             upstream="sample" if settings.upstream.url is None else "configured",
         )
         self.metrics.build(version)
-        self.metrics.policy(self.policy.digest, self.policy.mode)
+        self.metrics.policy(self.policy.digest, self._mode)
+        self.readiness.note("mode", self._mode)
+        self.readiness.note("store", "ok" if settings.redis_url is None else "starting")
+        for one in warnings(self.policy, self.policy_path, self._clock.now()):
+            self._log.say(
+                "policy_warning",
+                file=one.file,
+                line=one.line,
+                column=one.column,
+                message=one.message,
+            )
         await self._open(
             "health",
             health_app(self.readiness, self.metrics, self._refresh_gauges),
@@ -113,7 +135,9 @@ class App:
         self._look_after()
         self._listener = listener
         host, port = listen_address(settings.listen)
-        self._listening("data", host, await listener.start(host, port))
+        with _naming("data", settings.listen):
+            bound = await listener.start(host, port)
+        self._listening("data", host, bound)
         self.readiness.set("serving")
         # What lives as long as the process need not be looked at again and again: 6 % of a request.
         gc.collect()
@@ -133,11 +157,16 @@ class App:
         if self._listener is not None:
             self._log.say("drain_finished", cut=cut)
 
+    def hurry(self) -> None:
+        """Shorten the drain to nothing."""
+        if self._listener is not None:
+            self._listener.hurry()
+
     def status(self) -> dict[str, Any]:
         """What the admin API tells."""
         return {
             "version": metadata.version("excise"),
-            "mode": self._settings.mode,
+            "mode": self._mode,
             "policy": {
                 "path": str(self.policy_path),
                 "digest": self.policy.digest,
@@ -150,6 +179,12 @@ class App:
             "store": self._store.state,
             "active_requests": len(self._underway()),
         }
+
+    @property
+    def _mode(self) -> str:
+        """What is in force: the weaker of the process's mode and the policy's."""
+        mode = self._settings.mode
+        return self.policy.mode if mode == "enforce" else mode
 
     # Parts
 
@@ -172,8 +207,8 @@ class App:
             on_error=lambda kind: self.metrics.store_errors.labels(kind).inc(),
         )
         self._opened.push_async_callback(self._store.close)
-        self._settler = Settler(self._store, on_lost=self._lost)
-        self._local_settler = Settler(local, on_lost=self._lost)
+        self._settler = Settler(self._store, on_lost=self._lost, on_fault=self._task_fault)
+        self._local_settler = Settler(local, on_lost=self._lost, on_fault=self._task_fault)
         for settler in (self._local_settler, self._settler):
             settler.start()
             self._opened.push_async_callback(settler.close, SETTLE_PATIENCE_S)
@@ -209,7 +244,7 @@ class App:
         )
 
     def _look_after(self) -> None:
-        upkeep = Upkeep(
+        self._upkeep = Upkeep(
             store=self._store,
             shared=self._settings.redis_url is not None,
             secret=self._secret,
@@ -217,8 +252,9 @@ class App:
             log=self._log,
             clock=self._clock,
             underway=self._underway,
+            on_fault=self._task_fault,
         )
-        task = asyncio.create_task(upkeep.run(), name="upkeep")
+        task = asyncio.create_task(self._upkeep.run(), name="upkeep")
 
         async def end() -> None:
             task.cancel()
@@ -232,7 +268,8 @@ class App:
         await runner.setup()
         self._opened.push_async_callback(runner.cleanup)
         site = web.TCPSite(runner, host, port)
-        await site.start()
+        with _naming(name, listen):
+            await site.start()
         self._listening(name, host, runner.addresses[0][1])
 
     def _listening(self, name: str, host: str, port: int) -> None:
@@ -250,7 +287,9 @@ class App:
         self._log.put(self._events.request(visit, progress, duration))
         self.metrics.request(visit, progress, duration)
 
-    def _reject(self, peer: str, refusal: Refusal, cause: BaseException | None) -> bytes:
+    def _reject(
+        self, peer: str, target: str, refusal: Refusal, cause: BaseException | None
+    ) -> bytes:
         """Answer bytes that never became a request."""
         now = self._clock.now()
         identifier = request_id(now)
@@ -259,7 +298,8 @@ class App:
         event = self._events.rejected(peer, identifier, now, refusal.status, refusal.reason)
         self._log.put(event)
         self.metrics.rejected()
-        reply = DIALECTS[0].refusal(refusal, identifier, self.policy.refusal.contact_url)
+        speaker = dialect_for_errors(target, ())
+        reply = speaker.refusal(refusal, identifier, self.policy.refusal.contact_url)
         return closing_answer(reply.status, reply.headers, reply.body)
 
     def _fault(self, identifier: str, error: BaseException) -> None:
@@ -270,6 +310,9 @@ class App:
         self._log.alert(
             "internal_error", request_id=identifier, type=type(error).__name__, where=where
         )
+
+    def _task_fault(self, error: BaseException) -> None:
+        self._fault("", error)
 
     def _lost(self, count: int) -> None:
         self.metrics.unsettled.inc(count)

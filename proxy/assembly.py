@@ -21,7 +21,7 @@ from proxy.edge.server import ServerLimits
 from proxy.edge.upstream import AiohttpUpstream, Upstream, tls_context
 from proxy.edge.watch import Watch
 from proxy.errors import ConfigurationError
-from proxy.settings import Settings, read_secret_file
+from proxy.settings import MIN_TOKEN, Settings, read_secret_file
 
 
 def shipped_policy(name: str) -> Path:
@@ -52,16 +52,20 @@ def read_credential(settings: Settings) -> tuple[str, str] | None:
     if credential.file is None:
         return None
     value = read_secret_file(credential.file)
-    if not value.isascii() or not value or b"\n" in value:
-        raise ConfigurationError(f"{credential.file}: must hold one line of ASCII")
+    if not value or not all(0x20 <= byte <= 0x7E for byte in value):
+        raise ConfigurationError(f"{credential.file}: must hold one line of printable ASCII")
     return credential.header, credential.prefix + value.decode("ascii")
 
 
 def read_admin_token(settings: Settings) -> str | None:
     """The admin API's token. Raises ConfigurationError."""
-    if settings.admin_token_file is not None:
-        return read_secret_file(settings.admin_token_file).decode("utf-8", "strict")
-    return settings.admin_token
+    file = settings.admin_token_file
+    if file is None:
+        return settings.admin_token
+    token = read_secret_file(file)
+    if not token.isascii() or len(token) < MIN_TOKEN:
+        raise ConfigurationError(f"{file}: must hold at least {MIN_TOKEN} characters of ASCII")
+    return token.decode("ascii")
 
 
 def make_identifier(
@@ -114,6 +118,7 @@ def make_edge(settings: Settings, upstream: Upstream, watch: Watch) -> Edge:
         lanes=DelayLanes(per_subject=limits.delayed_per_subject, total=limits.delayed_total),
         memory=BodyMemory(limits.body_memory),
         timeouts=Timeouts(settings.upstream.first_byte_timeout, settings.upstream.idle_timeout),
+        header_bytes=limits.header_bytes,
         body_limit=limits.body_bytes,
         receive_timeout=limits.receive_timeout,
     )

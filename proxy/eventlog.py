@@ -150,9 +150,14 @@ class EventLog:
         lines: list[bytes] = []
         for event in batch:
             line: Any = event
-            for processor in self._processors:
-                line = processor(None, "", line)
-            lines.append(line if isinstance(line, bytes) else str(line).encode())
+            try:
+                for processor in self._processors:
+                    line = processor(None, "", line)
+                lines.append(line if isinstance(line, bytes) else str(line).encode())
+            except Exception:
+                # One event that cannot be rendered must not end the log.
+                self.dropped += 1
+                self._unreported += 1
         lines.append(b"")
         data = memoryview(b"\n".join(lines))
         try:

@@ -7,6 +7,7 @@ Nothing here can carry a key, a prompt, a completion or a query: only facts are 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, Final, Literal
 
@@ -50,7 +51,10 @@ FIELDS: Final[dict[str, tuple[str, str]]] = {
     "gen_ai.request.stream": ("flag", "whether a stream was asked for"),
     "request.turns": ("number", "messages in the body"),
     "request.bytes": ("number", "bytes of the body"),
-    "request.parameters": ("list", "top-level keys of the body, in wire order"),
+    "request.parameters": (
+        "list",
+        "top-level keys of the body, in wire order; `?` for what is no parameter's name",
+    ),
     "request.tools": ("number", "tools declared"),
     "request.logprobs": ("flag", "whether log probabilities were asked for"),
     "request.reasoning": ("text", "reasoning effort or thinking budget that was asked for"),
@@ -64,7 +68,7 @@ FIELDS: Final[dict[str, tuple[str, str]]] = {
     "exempted_by": ("list", "exemptions that spoke"),
     "no_subject": ("list", "rules that found nobody to count"),
     "delayed_s": ("number", "seconds the request was held back"),
-    "mode": ("text", "shadow or bypass, where the process does not enforce"),
+    "mode": ("text", "shadow or bypass, where the process or its policy does not enforce"),
     "policy": ("text", "content hash of the policy"),
     "store": ("text", "ok, local, skipped, blocked or unused: how it was counted"),
     "http.response.status_code": ("number", "what the client was answered; null where it had left"),
@@ -98,6 +102,16 @@ OTHER_EVENTS: Final[dict[str, tuple[Level, str, tuple[str, ...]]]] = {
         "the store may forget counters to make room: its maxmemory-policy is not noeviction",
         ("policy",),
     ),
+    "secret_mismatch": (
+        "error",
+        "other replicas on the store have another secret; this one is not ready",
+        (),
+    ),
+    "policy_warning": (
+        "warning",
+        "something in the policy has no effect",
+        ("file", "line", "column", "message"),
+    ),
     "settlements_lost": ("warning", "counter corrections were given up", ("count",)),
     "log_dropped": ("warning", "events were dropped, the log could not keep up", ("count",)),
     "stream_open": (
@@ -110,6 +124,9 @@ OTHER_EVENTS: Final[dict[str, tuple[Level, str, tuple[str, ...]]]] = {
     "drain_finished": ("info", "all requests have ended", ("cut",)),
 }
 """Name → level, when, and its own fields."""
+
+
+_PARAMETER = re.compile(r"[a-z][a-z0-9_]{0,39}").fullmatch
 
 
 class EventBuilder:
@@ -215,7 +232,10 @@ def _add_ask(event: Event, ask: Ask) -> None:
         event["gen_ai.request.temperature"] = ask.temperature
     event["gen_ai.request.stream"] = ask.stream
     event["request.turns"] = len(ask.turns)
-    event["request.parameters"] = [name[:64] for name in ask.parameters[:MAX_LIST]]
+    # A key is the caller's text like any other: only what looks like a parameter's name is shown.
+    event["request.parameters"] = [
+        name if _PARAMETER(name) else "?" for name in ask.parameters[:MAX_LIST]
+    ]
     if ask.tools:
         event["request.tools"] = len(ask.tools)
     if ask.logprobs:
@@ -239,8 +259,8 @@ def _add_judgement(event: Event, visit: Visit) -> None:
     judgement = visit.judgement
     if visit.delayed_s:
         event["delayed_s"] = round(visit.delayed_s, 3)
-    if visit.mode != "enforce":
-        event["mode"] = visit.mode
+    if visit.watching:
+        event["mode"] = "shadow" if visit.mode == "enforce" else visit.mode
     event["policy"] = visit.policy.digest
     if judgement is None:
         event["store"] = "unused"

@@ -7,11 +7,21 @@ Rules see nothing else. Everything here is made once a request and never changed
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal, get_args
 
 from proxy.value import value
 
 AccountSource = Literal["key", "file", "gateway"]
+ACCOUNT_SOURCES: Final = get_args(AccountSource)
+PROFILES: Final = ("agent", "batch", "eval", "gateway", "multi_tenant", "rag")
+"""What an account may declare itself to be."""
+DIALECTS: Final = ("anthropic_messages", "openai_chat")
+OPERATIONS: Final = ("chat",)
+"""`gen_ai.operation.name` of the routes that are inspected."""
+
+UNKNOWN: Final = frozenset({"asn", "client_fingerprint", "country", "network_kind"})
+"""Facts of the policy language that nothing in this version finds out."""
+
 RouteClass = Literal["inspected", "metered", "passed", "refused", "unknown"]
 
 

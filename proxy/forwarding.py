@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from proxy.client.credentials import CREDENTIAL_HEADERS, strip_key_parameter
 from proxy.dialects.base import ReplyReader
@@ -43,6 +43,8 @@ class Forwarding:
             add += _IDENTITY
             assert visit.route is not None
             changed = dialect(visit.route.dialect).ask_usage(visit.body, read.parsed)
+            # A stream may last for many minutes, and what was parsed weighs more than the body.
+            visit.read = replace(read, parsed={})
             if changed is not None:
                 body, asked = changed, True
         own = ((b"X-Excise-Request-Id", visit.id.encode("ascii")),)

@@ -21,12 +21,15 @@ from proxy.facts import Client, Facts
 from proxy.policy.decide import decide
 from proxy.policy.model import Policy
 from proxy.policy.select import Selected, Stage, select
-from proxy.rules.base import RuleKind
+from proxy.rules.base import Mode, RuleKind
 
 Counted = list[tuple[RuleKind, tuple[Op, ...], Sequence[Reading]]]
 
-_PROVEN_BY_UPSTREAM = ("api_key:", "account:")
-"""Subjects that nobody invents once the upstream has accepted their key."""
+_VOUCHED = ("api_key:", "account:")
+"""Subjects that nobody invents where a file, a gateway or the upstream vouches for the key."""
+
+PER_ACCOUNT = 16_384
+"""Subjects of one kind that one such account may bring into being within an hour: its end users."""
 
 STORE_GONE = Refusal(
     503,
@@ -54,6 +57,11 @@ class Judgement:
     exempted_by: tuple[str, ...] = ()
     counted: Counted = field(default_factory=list)
     counted_locally: Counted = field(default_factory=list)
+
+    @property
+    def watches(self) -> bool:
+        """Whether nothing may be refused: shadow mode of the process or of the policy."""
+        return self.shadow or self.policy.mode == "shadow"
 
 
 class Judge:
@@ -88,7 +96,7 @@ class Judge:
             if finding is not None:
                 judgement.found.append((rule, finding))
         if judgement.found:
-            mode = "shadow" if judgement.shadow else policy.mode
+            mode: Mode = "shadow" if judgement.watches else "enforce"
             judgement.decision = decide(judgement.found, policy, mode)
 
     def take_back(self, judgement: Judgement) -> None:
@@ -120,7 +128,7 @@ class Judge:
             match rule.on_store_failure or judgement.policy.defaults.on_store_failure:
                 case "local":
                     local.append(selected)
-                case "block" if not judgement.shadow:
+                case "block" if not (judgement.watches or rule.mode == "shadow"):
                     judgement.blocked_by = rule.name
         ops = [op for selected in local for op in selected.ops]
         readings = await self._store.apply_local(ops, self._clock.now())
@@ -136,16 +144,21 @@ class Judge:
     def _bounded(
         self, selected: tuple[Selected, ...], client: Client, now: float
     ) -> list[Selected]:
-        """Where a caller could invent subjects without end, the surplus of its subnet shares one."""
-        proven = not client.unproven
+        """Where a caller could invent subjects without end, the surplus shares one: that of its
+        account where somebody vouches for it, else that of its subnet."""
+        vouched = not client.unproven
         bounded: list[Selected] = []
         for one in selected:
             ops = one.ops
             for at, op in enumerate(ops):
                 subject = op.subject
-                if proven and subject.startswith(_PROVEN_BY_UPSTREAM):
+                if not (vouched and subject.startswith(_VOUCHED)):
+                    allowed = self._bounds.admit(subject, client.subnet, now)
+                elif "|" in subject:
+                    owner = f"account:{client.account}"
+                    allowed = self._bounds.admit(subject, owner, now, PER_ACCOUNT)
+                else:
                     continue
-                allowed = self._bounds.admit(subject, client.subnet, now)
                 if allowed != subject:
                     ops = (*ops[:at], replace(op, subject=allowed), *ops[at + 1 :])
             bounded.append(one if ops is one.ops else Selected(one.rule, ops))

@@ -72,6 +72,12 @@ class Metrics:
         self.store_errors = Counter(
             "excise_store_errors", "Store failures by kind.", ("kind",), registry=registry
         )
+        self._counted = Counter(
+            "excise_counted",
+            "Requests by how they were counted: ok, local, skipped, blocked, unused.",
+            ("store",),
+            registry=registry,
+        )
         self.unsettled = Counter(
             "excise_settlements_lost", "Counter corrections given up.", registry=registry
         )
@@ -89,6 +95,7 @@ class Metrics:
         self._build = Gauge("excise_build_info", "The version.", ("version",), registry=registry)
         self._bound_requests: dict[tuple[str, str, str], Callable[[], None]] = {}
         self._bound_responses: dict[tuple[str, str], Callable[[], None]] = {}
+        self._bound_counted: dict[tuple[str], Callable[[], None]] = {}
         self._bound_findings: dict[tuple[str, str], Callable[[], None]] = {}
 
     def collectors(self) -> list[MetricWrapperBase]:
@@ -115,6 +122,7 @@ class Metrics:
         for found in decision.findings:
             self._one_finding((found.rule, "shadow" if found.shadow else "enforce"))
         if visit.judgement is not None:
+            self._one_counted((visit.judgement.store,))
             self._decide.observe(visit.decide_s)
             if visit.judgement.store_s:
                 self._store.observe(visit.judgement.store_s)
@@ -143,6 +151,12 @@ class Metrics:
         bound = self._bound_responses.get(labels)
         if bound is None:
             bound = self._bound_responses[labels] = self._responses.labels(*labels).inc
+        bound()
+
+    def _one_counted(self, labels: tuple[str]) -> None:
+        bound = self._bound_counted.get(labels)
+        if bound is None:
+            bound = self._bound_counted[labels] = self._counted.labels(*labels).inc
         bound()
 
     def _one_finding(self, labels: tuple[str, str]) -> None:

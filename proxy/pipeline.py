@@ -18,6 +18,7 @@ from proxy.client.proofs import Proofs
 from proxy.clock import Clock
 from proxy.decision import Decision, Finding, RuleFinding, Verb
 from proxy.dialects.base import UnreadableBody
+from proxy.dialects.carriage import refuse_other_encodings
 from proxy.dialects.routes import dialect, dialect_for_errors, find_route
 from proxy.errors import Refusal
 from proxy.facts import Client, Facts, Route
@@ -103,15 +104,16 @@ class Pipeline:
         route = visit.route = find_route(head.method, head.path)
         client, flaw = self._identifier.identify(head, visit.received, policy.keys)
         visit.client = client
+        # Where our own key is sent for every caller, watching alone would be an open relay, and to
+        # routes that nobody has looked at: our key may do more there than any caller's.
+        watching = visit.watching and not self._identifier.only_known
         unknown = route.kind == "unknown" and policy.unknown_routes == "block"
         if unknown or route.kind == "refused":
-            refusal = self._gate(visit, "unknown_routes", UNKNOWN_ROUTE, watching=visit.watching)
+            refusal = self._gate(visit, "unknown_routes", UNKNOWN_ROUTE, watching=watching)
             if refusal is not None:
                 return refusal
         if flaw is None:
             return None
-        # Where our own key is sent for every caller, watching alone would be an open relay.
-        watching = visit.watching and not self._identifier.only_known
         return self._gate(visit, "keys", flaw, watching=watching)
 
     async def _recall(self, visit: Visit, client: Client) -> None:
@@ -128,6 +130,7 @@ class Pipeline:
         if route is None or route.kind != "inspected" or visit.mode == "bypass":
             return None
         try:
+            refuse_other_encodings(visit.head.headers)
             visit.read = dialect(route.dialect).read(body)
         except UnreadableBody as error:
             if visit.policy.uninspectable == "block":
@@ -164,11 +167,17 @@ class Pipeline:
     async def _held(self, exchange: Exchange, visit: Visit, judgement: Judgement) -> Refusal | None:
         decision, client = judgement.decision, visit.client
         assert client is not None
-        if await exchange.hold(client.account or client.address, decision.delay_s):
+        # Keys that nobody vouches for could be invented by the hundred, each with a lane of its own.
+        subject = client.address if client.unproven else client.account or client.address
+        if await exchange.hold(subject, decision.delay_s):
             visit.delayed_s = decision.delay_s
             return None
         judgement.decision = decision = replace(
-            decision, verb=decision.delay_then, delay_s=0.0, retry_after_s=decision.delay_s
+            decision,
+            verb=decision.delay_then,
+            reason="delay_lanes_full",
+            delay_s=0.0,
+            retry_after_s=decision.delay_s,
         )
         return _refusal(decision, visit.policy) if decision.verb.refuses else None
 

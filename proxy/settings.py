@@ -21,7 +21,12 @@ from proxy.policy.yamltree import read_tree
 from proxy.rules.fields import nearest
 from proxy.rules.units import parse_duration
 
+MIN_TOKEN = 16
+"""Characters of an admin token."""
+
 _SIZES = {"": 1, "B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
+_PRINTABLE = re.compile(r"[!-~]+").fullmatch
+_HEADER = Field(default=None, pattern=r"^[A-Za-z0-9-]{1,64}$")
 _SIZE = re.compile(r"([0-9]{1,15}) ?(B|KiB|MiB|GiB)?\Z")
 
 
@@ -40,16 +45,23 @@ def _bytes(value: object) -> object:
     return int(match[1]) * _SIZES[match[2] or ""]
 
 
-def _listed(value: object) -> object:
-    if isinstance(value, str):
-        return [part.strip() for part in value.split(",") if part.strip()]
-    return value
+def _networks(value: object) -> object:
+    parts = value.split(",") if isinstance(value, str) else value
+    if not isinstance(parts, list):
+        return value
+    networks = []
+    for part in parts:
+        try:
+            networks.append(ipaddress.ip_network(str(part).strip()))
+        except ValueError:
+            raise ValueError(f"must hold networks such as `10.0.0.0/8`, not `{part}`") from None
+    return networks
 
 
 Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0, le=86_400)]
 Size = Annotated[int, BeforeValidator(_bytes), Field(gt=0)]
 Networks = Annotated[
-    tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...], BeforeValidator(_listed)
+    tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...], BeforeValidator(_networks)
 ]
 
 
@@ -86,8 +98,13 @@ class UpstreamSettings(_Settings):
     def _check_url(cls, value: str | None) -> str | None:
         if value is None:
             return None
-        parts = urlsplit(value)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
+        try:
+            parts = urlsplit(value)
+            sound = parts.port is None or parts.port > 0
+        except ValueError:
+            raise ValueError("must be a URL with a port from 1 to 65535") from None
+        named = parts.scheme in {"http", "https"} and parts.hostname
+        if not (named and sound and _PRINTABLE(value)):
             raise ValueError("must be an http:// or https:// URL")
         if parts.query or parts.fragment or "@" in parts.netloc:
             raise ValueError("must have no query, fragment or user name")
@@ -108,9 +125,9 @@ class GatewaySettings(_Settings):
     """A gateway of your own that says for which account it asks."""
 
     trusted: Networks = ()
-    account_header: str | None = None
-    tier_header: str | None = None
-    profile_header: str | None = None
+    account_header: str | None = _HEADER
+    tier_header: str | None = _HEADER
+    profile_header: str | None = _HEADER
 
 
 class Limits(_Settings):
@@ -157,7 +174,7 @@ class Settings(_Settings):
     listen: str = "127.0.0.1:8080"
     health_listen: str = "127.0.0.1:8081"
     admin_listen: str = "127.0.0.1:8082"
-    admin_token: str | None = Field(default=None, min_length=16, repr=False)
+    admin_token: str | None = Field(default=None, min_length=MIN_TOKEN, repr=False)
     admin_token_file: Path | None = None
     policy: Path | None = None
     """default.yaml in front of the sample model, observe.yaml in front of a real one."""
@@ -299,7 +316,10 @@ def _said(loc: tuple[str | int, ...], message: str, origins: Mapping[tuple[str, 
 
 def _put(values: dict[str, Any], path: tuple[str, ...], value: object) -> None:
     for part in path[:-1]:
-        values = values.setdefault(part, {})
+        inner = values.setdefault(part, {})
+        if not isinstance(inner, dict):
+            return  # what stands there instead is a mistake of its own, told with its place
+        values = inner
     values[path[-1]] = value
 
 
@@ -328,6 +348,15 @@ def _check_together(settings: Settings) -> None:
     ]
     if (settings.upstream.client_key_file is None) != (settings.upstream.client_cert_file is None):
         mistakes.append("upstream.client_cert_file and upstream.client_key_file go together")
+    if settings.client_address.from_ != "peer" and not settings.client_address.trusted:
+        mistakes.append(
+            "client_address.from names a header, and client_address.trusted nobody whose header it is"
+        )
+    gateway = settings.gateway
+    if (gateway.account_header is not None) != bool(gateway.trusted):
+        mistakes.append("gateway.trusted and gateway.account_header go together")
+    if settings.limits.body_bytes > settings.limits.body_memory:
+        mistakes.append("limits.body_bytes cannot be more than limits.body_memory")
     if mistakes:
         raise ConfigurationError("\n".join(mistakes))
 

@@ -6,6 +6,7 @@ streams that last.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
@@ -13,7 +14,7 @@ from typing import Final
 from proxy.admin.health import Readiness
 from proxy.client.secret import Secret
 from proxy.clock import Clock
-from proxy.counters.protocol import Seen, Sighting
+from proxy.counters.protocol import Raise, ReadScore, Scores
 from proxy.counters.resilient import ResilientStore
 from proxy.errors import StoreError
 from proxy.eventlog import EventLog
@@ -22,6 +23,9 @@ from proxy.passage import Exchange
 TICK_S: Final = 1.0
 STREAM_OPEN_S: Final = 60.0
 STORE_CHECK_S: Final = 300.0
+
+# A replica that is gone is forgotten after three checks, so that a whole fleet may change its secret.
+_HALF_LIFE = 3 * STORE_CHECK_S / math.log2(100)
 
 
 class Upkeep:
@@ -37,6 +41,7 @@ class Upkeep:
         log: EventLog,
         clock: Clock,
         underway: Callable[[], list[Exchange]],
+        on_fault: Callable[[BaseException], None],
     ) -> None:
         self._store = store
         self._shared = shared
@@ -45,35 +50,64 @@ class Upkeep:
         self._log = log
         self._clock = clock
         self._underway = underway
+        self._on_fault = on_fault
+        self._accepted = False
         self._announce_at: dict[str, float] = {}
         self._checked_at = -STORE_CHECK_S
 
     async def run(self) -> None:
         """Look, and look again a second later."""
         while True:
-            now = self._clock.monotonic()
-            if self._shared and now - self._checked_at >= STORE_CHECK_S:
-                with suppress(StoreError):
-                    await self._check_store()
-                    self._checked_at = now
-            if self._store.state != "ok":
-                with suppress(StoreError):
-                    await self._store.ready()
-            self._announce_streams(now)
+            try:
+                await self._look(self._clock.monotonic())
+            except Exception as error:
+                self._on_fault(error)
             await asyncio.sleep(TICK_S)
 
+    async def _look(self, now: float) -> None:
+        every = STORE_CHECK_S if self._accepted else TICK_S
+        if self._shared and now - self._checked_at >= every:
+            with suppress(StoreError):
+                await self._check_store()
+                self._checked_at = now
+        if self._store.state != "ok":
+            with suppress(StoreError):
+                await self._store.ready()
+                if self._accepted:  # only a write tells whether a full store has room again
+                    await self._register()
+        self._announce_streams(now)
+
     async def _check_store(self) -> None:
-        """Whether all replicas on this store share a secret, and whether it keeps what it is told."""
-        evictions = await self._store.ready()
-        if evictions:
-            self._log.say("store_evicts", policy=", ".join(evictions))
-        hour = int(self._clock.now() // 3600)
+        """Whether the store keeps what it is told, and whether this replica belongs on it.
+
+        The newcomer judges itself: it is not ready while others have been here lately of whom none
+        shares a secret with it, current or previous. Who has been accepted stays, whoever comes later.
+        """
+        if not self._accepted:
+            evictions = await self._store.ready()
+            if evictions:
+                self._log.say("store_evicts", policy=", ".join(evictions))
         mine = self._secret.fingerprints()
-        note = Seen("replicas", "secret", hour, mine[0], 7200.0)
-        (sighting,) = await self._store.apply((note,))
-        assert isinstance(sighting, Sighting)
-        foreign = [who for who in sighting.who if who not in mine]
-        self._readiness.set("secret", "another replica has another secret" if foreign else "ok")
+        if not self._accepted:
+            (here,) = await self._store.apply([ReadScore("replicas", "secrets", _HALF_LIFE)])
+            assert isinstance(here, Scores)
+            before = self._readiness.states["secret"]
+            self._accepted = not here.levels or not here.levels.keys().isdisjoint(mine)
+            self._readiness.set(
+                "secret", "ok" if self._accepted else "another replica has another secret"
+            )
+            if not self._accepted and before == "ok":
+                self._log.say("secret_mismatch")
+        if self._accepted:
+            await self._register()
+            self._readiness.note("store", self._store.state)
+
+    async def _register(self) -> None:
+        """Say that we are here, under every secret that we know."""
+        mine = self._secret.fingerprints()
+        await self._store.apply(
+            [Raise("replicas", "secrets", one, 1.0, _HALF_LIFE) for one in mine]
+        )
 
     def _announce_streams(self, now: float) -> None:
         """Say of each stream that is open for long that it still is."""

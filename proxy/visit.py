@@ -59,12 +59,18 @@ class Visit:
         if self.gates:
             decision = replace(decision, findings=self.gates + decision.findings)
         if self.refused and self.refusal is not None and not decision.verb.refuses:
-            gate = next((one for one in self.gates if not one.shadow), None)
+            rule, kind = self._refused_by()
+            verb = Verb.THROTTLE if self.refusal.retry_after_s else Verb.BLOCK
             decision = replace(
-                decision,
-                verb=Verb.THROTTLE if self.refusal.retry_after_s else Verb.BLOCK,
-                rule=gate.rule if gate else None,
-                kind=gate.kind if gate else "limit",
-                reason=self.refusal.reason,
+                decision, verb=verb, rule=rule, kind=kind, reason=self.refusal.reason
             )
         return decision
+
+    def _refused_by(self) -> tuple[str | None, str]:
+        """(name, kind) of what refused, where no rule's finding did."""
+        for gate in self.gates:
+            if not gate.shadow:
+                return gate.rule, gate.kind
+        if self.judgement is not None and self.judgement.blocked_by is not None:
+            return self.judgement.blocked_by, "store"
+        return None, "limit"

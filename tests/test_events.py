@@ -32,7 +32,7 @@ rules:
     action: {delay: {at_most: 1s}}
     match: {model: slow}
   - {name: watched, kind: rate_limit, per: address, limit: 1/hour, burst: 1, action: throttle, mode: shadow}
-  - {name: by-country, kind: rate_limit, per: country, limit: 1/hour, action: throttle}
+  - {name: by-user, kind: rate_limit, per: end_user, limit: 10000/hour, action: throttle}
   - {name: exempted, kind: rate_limit, per: address, limit: 1/hour, action: throttle}
 exemptions:
   - {name: tests, match: {network: [127.0.0.0/8]}, rules: [exempted], until: 2099-01-01, because: tests}

@@ -24,11 +24,12 @@ def admin_app(token: str | None, status: Callable[[], dict[str, Any]]) -> web.Ap
     async def authorised(request: web.Request, handler: Any) -> web.StreamResponse:
         if expected is None:
             return json_answer({"error": NO_TOKEN}, 403)
-        if not failures.has_capacity():
-            return json_answer({"error": "Too many failed attempts."}, 429)
         scheme, _, given = request.headers.get("Authorization", "").partition(" ")
         given_bytes = given.strip().encode("utf-8", "surrogateescape")
         if scheme.lower() != "bearer" or not hmac.compare_digest(given_bytes, expected):
+            # Guessing is slow, and never in the way of those who have the token.
+            if not failures.has_capacity():
+                return json_answer({"error": "Too many failed attempts."}, 429)
             await failures.acquire()
             return json_answer({"error": "A valid bearer token is required."}, 401)
         answer: web.StreamResponse = await handler(request)

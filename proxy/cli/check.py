@@ -8,14 +8,17 @@ from pathlib import Path
 
 import click
 
+from proxy.client.accounts import load_accounts
+from proxy.errors import ConfigurationError
 from proxy.policy.load import PolicyError, load, warnings
 from proxy.policy.mistake import Mistake
+from proxy.policy.yamltree import read_tree
 
 
 @click.command()
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 def check(paths: tuple[Path, ...]) -> None:
-    """Check policy files, or all *.yaml files in folders.
+    """Check policy and accounts files, or all *.yaml files in folders.
 
     Exits with 0 when all are sound, 1 when there are mistakes, 2 when a path cannot be read.
     """
@@ -35,6 +38,14 @@ def check(paths: tuple[Path, ...]) -> None:
 
 
 def _check(file: Path) -> bool:
+    if _holds_accounts(file):
+        try:
+            accounts = load_accounts(file)
+        except ConfigurationError as error:
+            click.secho(str(error), fg="red", err=True)
+            return False
+        click.echo(f"{file}: OK, {accounts.count} account{'' if accounts.count == 1 else 's'}")
+        return True
     try:
         policy = load(file)
     except PolicyError as error:
@@ -49,6 +60,14 @@ def _check(file: Path) -> bool:
     rules = f"{count} rule{'' if count == 1 else 's'}"
     click.echo(f"{file}: OK, {rules}, {policy.digest[:19]}")
     return True
+
+
+def _holds_accounts(file: Path) -> bool:
+    try:
+        data = read_tree(file.read_text(encoding="utf-8"), str(file)).data
+    except (OSError, UnicodeDecodeError):
+        return False
+    return isinstance(data, dict) and "accounts" in data and "rules" not in data
 
 
 def _show(mistake: Mistake, file: Path, colour: str, prefix: str = "") -> None:

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from proxy.errors import ConfigurationError
+from proxy.facts import PROFILES
 from proxy.policy.yamltree import Tree, read_tree
-from proxy.rules.base import PROFILES
 from proxy.rules.fields import nearest
 
 _FIELDS = ("account", "keys", "networks", "profile", "tier")
@@ -127,7 +127,7 @@ class _Reader:
         networks: list[str] = []
         for index, text in enumerate(self._list(item, "networks", at)):
             try:
-                networks.append(str(ipaddress.ip_network(text)))
+                networks.append(str(ipaddress.ip_network(text if isinstance(text, str) else "")))
             except ValueError:
                 place = ("accounts", at, "networks", index)
                 self._tree.mistake(place, "must be a network such as `10.0.0.0/8`")

@@ -20,6 +20,8 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 MAX_HOPS = 32
+MAX_HOP = 128
+"""Characters of one hop; longer is malformed, and is kept in no cache."""
 FORWARDED_MALFORMED = "forwarded_header_malformed"
 _FOR = re.compile(r'(?:^|;)\s*for\s*=\s*("[^"\\]*"|[^";,\s]+)\s*(?:;|$)', re.IGNORECASE)
 
@@ -75,6 +77,8 @@ class AddressResolver:
         return client, None
 
     def _hop(self, text: str) -> str | None:
+        if len(text) > MAX_HOP:
+            return None
         if self._source == "forwarded":
             match = _FOR.search(text)
             if match is None:

@@ -8,6 +8,7 @@ until the upstream has accepted it once, so that invented keys leave no state be
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -23,8 +24,16 @@ from proxy.head import Head
 from proxy.policy.model import Keys
 
 MAX_USER_AGENT = 256
+_CACHED_BYTES = 256
+"""Longer keys and names are hashed anew each time: callers choose their length, and a cache keeps them."""
 MISSING = Refusal(401, "missing_key", "An API key is required.")
 UNKNOWN = Refusal(401, "unknown_key", "The API key is not known here.")
+AMBIGUOUS_ACCOUNT = Refusal(
+    400, "ambiguous_account", "The gateway must name one account, in printable ASCII."
+)
+
+
+_WORD = re.compile(rb"[\x20-\x7e]{1,128}").fullmatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +73,8 @@ class Identifier:
         self._proven = proven if proven is not None else ProvenKeys()
         self._only_known = only_known
         self._subnet_bits = subnet_bits
-        self._ids = lru_cache(maxsize=65_536)(self._identify_key)
-        self._end_users = lru_cache(maxsize=65_536)(secret.end_user_id)
+        self._ids = lru_cache(maxsize=16_384)(self._identify_key)
+        self._end_users = lru_cache(maxsize=16_384)(secret.end_user_id)
 
     @property
     def only_known(self) -> bool:
@@ -81,9 +90,12 @@ class Identifier:
         account: Account | None = None
         unproven = False
         if isinstance(found, bytes):
-            key_id, account = self._ids(found)
+            identify_key = self._ids if len(found) <= _CACHED_BYTES else self._identify_key
+            key_id, account = identify_key(found)
         elif found is not None:
             flaw = found
+        if self._gateway.headers and self._ill_named(head):
+            flaw = AMBIGUOUS_ACCOUNT
         name, tier, profile, source = self._owner(head, key_id, account)
         if key_id is None and flaw is None:
             missing_matters = keys.missing == "block" or self._only_known
@@ -109,7 +121,10 @@ class Identifier:
 
     def end_user_id(self, client: Client, end_user: str) -> str | None:
         """The keyed id of an end user of this client's account."""
-        return self._end_users(client.account, end_user) if client.account is not None else None
+        if client.account is None:
+            return None
+        cached = len(end_user) <= _CACHED_BYTES
+        return (self._end_users if cached else self._secret.end_user_id)(client.account, end_user)
 
     def withheld(self, head: Head) -> tuple[str, ...]:
         """Headers that do not pass from this peer: a gateway's own, and `X-Excise-*`."""
@@ -142,6 +157,13 @@ class Identifier:
             return account.account, account.tier, account.profile, "file"
         return (key_id, None, None, "key") if key_id is not None else (None, None, None, None)
 
+    def _ill_named(self, head: Head) -> bool:
+        """Whether the gateway itself says something that could be read in two ways."""
+        return self._from_gateway(head) and any(
+            head.values(name.lower().encode()) and _one(head, name) is None
+            for name in self._gateway.headers
+        )
+
     def _from_gateway(self, head: Head) -> bool:
         peer = canonical(head.peer)
         return peer is not None and _within(peer, self._gateway.trusted)
@@ -159,8 +181,8 @@ def _one(head: Head, name: str | None) -> str | None:
     values = head.values(name.lower().encode())
     if len(values) != 1:
         return None
-    text = values[0].decode("ascii", "ignore").strip()
-    return text if text.isprintable() and 0 < len(text) <= 128 else None
+    text = values[0].strip()
+    return text.decode("ascii") if _WORD(text) else None
 
 
 def _user_agent(head: Head) -> str | None:

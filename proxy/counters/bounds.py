@@ -56,8 +56,11 @@ class SubjectBounds:
     def __len__(self) -> int:
         return self._subjects
 
-    def admit(self, subject: str, subnet: str, now: float) -> str:
-        """The subject to count under: itself, or `overflow:{kind}:{subnet}` (`kind:` leads a subject)."""
+    def admit(self, subject: str, subnet: str, now: float, most: int | None = None) -> str:
+        """The subject to count under: itself, or `overflow:{kind}:{subnet}`.
+
+        `subnet` may be any other source of subjects too, with a bound of its own, `most`.
+        """
         known = self._subnets.get(subnet)
         if known is not None:
             if now >= known.turns_at:
@@ -68,16 +71,18 @@ class SubjectBounds:
                 known.previous.remove(subject)
                 known.current.add(subject)
                 return subject
-        return self._admit_new(subject, subnet, known, now)
+        return self._admit_new(subject, subnet, known, now, most or self._per_subnet)
 
-    def _admit_new(self, subject: str, subnet: str, known: _Subnet | None, now: float) -> str:
-        kind = subject.partition(":")[0]
+    def _admit_new(
+        self, subject: str, subnet: str, known: _Subnet | None, now: float, most: int
+    ) -> str:
+        kind = _kind(subject)
         if known is None:
             if len(self._subnets) >= self._max_subnets and not self._let_go(now):
                 return f"overflow:{kind}:{ELSEWHERE}"
             known = self._subnets[subnet] = _Subnet(now + self._ttl)
         full = self._subjects >= self._max_subjects and not self._let_go(now)
-        if full or known.counts[kind] >= self._per_subnet:
+        if full or known.counts[kind] >= most:
             return f"overflow:{kind}:{subnet}"
         known.current.add(subject)
         known.counts[kind] += 1
@@ -92,7 +97,7 @@ class SubjectBounds:
             self._subjects -= len(known.previous)
             known.previous = set()
         known.current = set()
-        known.counts = Counter(subject.partition(":")[0] for subject in known.previous)
+        known.counts = Counter(map(_kind, known.previous))
         known.turns_at = now + self._ttl
         del self._subnets[subnet]
         self._subnets[subnet] = known
@@ -105,3 +110,8 @@ class SubjectBounds:
         self._subjects -= len(oldest.current) + len(oldest.previous)
         del self._subnets[subnet]
         return True
+
+
+def _kind(subject: str) -> str:
+    """What a subject is: `api_key` of `api_key:…`, `account|model` of a composite one."""
+    return "|".join([part.partition(":")[0] for part in subject.split("|")])

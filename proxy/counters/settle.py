@@ -22,10 +22,16 @@ class Settler:
     """A queue of operations, applied in batches by one task."""
 
     def __init__(
-        self, store: Store, *, on_lost: Callable[[int], None], limit: int = 65_536
+        self,
+        store: Store,
+        *,
+        on_lost: Callable[[int], None],
+        on_fault: Callable[[BaseException], None] = lambda _error: None,
+        limit: int = 65_536,
     ) -> None:
         self._store = store
         self._on_lost = on_lost
+        self._on_fault = on_fault
         self._limit = limit
         self._queue: deque[Op] = deque()
         self._wake: asyncio.Future[None] | None = None
@@ -80,7 +86,11 @@ class Settler:
             batch = [queue.popleft() for _ in range(min(BATCH, len(queue)))]
             try:
                 await self._store.apply(batch)
-            except (StoreError, asyncio.CancelledError) as error:
+            except asyncio.CancelledError:
                 self._on_lost(len(batch))
-                if isinstance(error, asyncio.CancelledError):
-                    raise
+                raise
+            except Exception as error:
+                # Whatever it was, the next batch must find somebody who works it off.
+                self._on_lost(len(batch))
+                if not isinstance(error, StoreError):
+                    self._on_fault(error)

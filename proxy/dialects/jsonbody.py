@@ -26,13 +26,23 @@ UnreadableReason = Literal[
     "duplicate_key",
     "ambiguous_key",
     "too_deep",
+    "too_many_values",
     "number_out_of_range",
     "not_an_object",
     "wrong_type",
+    "content_type",
+    "content_encoding",
 ]
 
 MAX_DEPTH = 200
 """Levels of nesting that jiter itself bears (arrays one more), without recursion in Python."""
+
+MAX_VALUES = 100_000
+"""Values and containers in one body. Each is an object of some hundred bytes once it is parsed, so that
+without a bound 32 MiB of `[],[],…` would become a gigabyte and stop every other request for a second."""
+
+_FEW_BYTES = MAX_VALUES
+"""A body of fewer bytes cannot hold that many values."""
 
 _LARGEST = 2**53
 
@@ -62,9 +72,11 @@ class UnreadableBody(Exception):  # noqa: N818 - names the state of a body, not 
 def read_json(body: bytes, max_depth: int = MAX_DEPTH) -> JsonObject:
     """Parse a body that must be one JSON object, at most `max_depth` levels deep (itself the first).
 
-    Raises UnreadableBody. A bound below MAX_DEPTH costs a walk, but only for bodies with more
-    brackets than that.
+    Raises UnreadableBody, also for more than MAX_VALUES values. A bound below MAX_DEPTH costs a
+    walk, but only for bodies with more brackets than that.
     """
+    if len(body) > _FEW_BYTES and _more_values_than(body, MAX_VALUES):
+        raise UnreadableBody("too_many_values", "The body holds too many values.")
     try:
         parsed = jiter.from_json(
             body, allow_inf_nan=False, catch_duplicate_keys=True, cache_mode="keys"
@@ -89,6 +101,19 @@ def _fault(body: bytes, said: str) -> UnreadableBody:
     if body.startswith(_UTF8_BOM):
         return UnreadableBody("not_json", "The body starts with a byte order mark.")
     return UnreadableBody("not_json", "The body is not valid JSON.")
+
+
+def _more_values_than(body: bytes, most: int) -> bool:
+    """Whether there are more values than that, by the punctuation outside of strings."""
+    if body.count(b",") + body.count(b"[") + body.count(b"{") <= most:
+        return False
+    bare = body.replace(b"\\\\", b"").replace(b'\\"', b"")
+    if (
+        bare.count(b'"') > 4 * most
+    ):  # a key and a string at most for each value, two quotes for each
+        return True
+    outside = b"".join(bare.split(b'"')[::2])
+    return outside.count(b",") + outside.count(b"[") + outside.count(b"{") > most
 
 
 def _deeper_than(value: object, max_depth: int) -> bool:

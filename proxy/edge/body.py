@@ -1,7 +1,8 @@
 """
 Receiving request bodies: whole, within limits of size, time and process-wide memory.
 
-Fail-closed: a body that does not fit is refused, never judged in part.
+Memory is claimed for bytes that have arrived, never for a length that somebody declares. Fail-closed: a
+body that does not fit is refused, never judged in part.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ class Payload(Protocol):
 
 
 class BodyMemory:
-    """Bytes of request bodies held by this process; taken before they are read, given back after."""
+    """Bytes of request bodies held by this process; claimed as they arrive, given back after."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -89,11 +90,10 @@ async def receive(
     if declared is not None and declared > limit:
         return TOO_LARGE
     body = ReceivedBody(b"", memory, 0)
-    claim = declared if declared is not None else 0
-    if not memory.take(claim):
-        return NO_MEMORY
-    body.held = claim
     if declared is not None and payload.is_eof():
+        if not memory.take(declared):
+            return NO_MEMORY
+        body.held = declared
         body.data = payload.read_nowait()
         return body
     refusal: Refusal | None = BROKEN

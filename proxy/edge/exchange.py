@@ -52,6 +52,7 @@ class Edge:
     lanes: DelayLanes
     memory: BodyMemory
     timeouts: Timeouts
+    header_bytes: int
     body_limit: int
     receive_timeout: float
 
@@ -85,7 +86,7 @@ class HttpExchange:
         if self.crowded:
             return OVERLOADED
         version = self._request.version
-        return screen(self.head, (version.major, version.minor))
+        return screen(self.head, (version.major, version.minor), self._edge.header_bytes)
 
     @property
     def reads_early(self) -> bool:

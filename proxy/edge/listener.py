@@ -28,6 +28,8 @@ class Listener:
         self._server = DataServer(self._handle, reject, limits, edge.watch)
         self._socket: asyncio.Server | None = None
         self._idle: asyncio.Future[None] | None = None
+        self._draining = False
+        self._hurried = False
         self.active: dict[HttpExchange, asyncio.Task[object]] = {}
         """Exchanges under way, each with the task that may be cancelled to cut it."""
 
@@ -45,8 +47,11 @@ class Listener:
         """
         if self._socket is not None:
             self._socket.close()
+        self._draining = True
+        for exchange in self.active:
+            exchange.wire.keep_alive = False
         self._server.finish_connections()
-        if self.active:
+        if self.active and not self._hurried:
             self._idle = asyncio.get_running_loop().create_future()
             await asyncio.wait({self._idle}, timeout=grace)
         cut = list(self.active.items())
@@ -58,6 +63,12 @@ class Listener:
         await self._server.shutdown(1.0)
         return len(cut)
 
+    def hurry(self) -> None:
+        """Cut what is under way at once, in a drain that has begun or is yet to begin."""
+        self._hurried = True
+        if self._idle is not None and not self._idle.done():
+            self._idle.set_result(None)
+
     async def _handle(self, request: web.BaseRequest) -> Answered:
         connection = request.protocol
         assert isinstance(connection, DataConnection)
@@ -67,6 +78,8 @@ class Listener:
         assert task is not None
         exchange = HttpExchange(request, connection.peer, self._edge, task, crowded=crowded)
         active[exchange] = task
+        if self._draining:
+            exchange.wire.keep_alive = False
         try:
             await self._run(exchange)
         finally:

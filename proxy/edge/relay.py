@@ -55,7 +55,7 @@ async def relay(
     if wire.without_body:
         wire.start(reply.status, reply.reason, headers, reply.length)
     elif reply.length is not None and reply.length <= WHOLE_REPLY_BYTES:
-        await _whole(reply, wire, observer, headers)
+        await _whole(reply, wire, observer, headers, silence)
     else:
         await _streamed(reply, wire, observer, headers, silence)
 
@@ -65,11 +65,14 @@ async def _whole(
     wire: ClientWire,
     observer: ReplyReader | None,
     headers: list[tuple[bytes, bytes]],
+    silence: Watched,
 ) -> None:
     body = await reply.read()
     if reply.length != len(body):
         parts = [body]
+        silence.last = silence.time()
         while part := await reply.read():
+            silence.last = silence.time()
             parts.append(part)
         body = b"".join(parts)
     if observer is not None:

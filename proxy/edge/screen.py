@@ -5,15 +5,29 @@ HTTP readers could understand differently cannot be judged for one and forwarded
 
 from __future__ import annotations
 
-from proxy.edge.headers import malformed
+import re
+
+from proxy.edge.headers import DECIDING, malformed
 from proxy.errors import Refusal
-from proxy.head import Head
+from proxy.head import Head, RawHeaders
 
 METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
 
 
-def screen(head: Head, version: tuple[int, int]) -> Refusal | None:
-    """Why a head is refused before anybody asks who sent it; None where it is sound."""
+HEADERS_TOO_LARGE = Refusal(
+    431, "headers_too_large", "The request line or headers are larger than allowed.", close=True
+)
+_HOST = re.compile(
+    rb"(?:\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._~%!$&'()*+,;=-]{1,255})(?::[0-9]{0,5})?"
+)
+_END_TO_END = DECIDING - {b"connection", b"te", b"transfer-encoding", b"upgrade"}
+
+
+def screen(head: Head, version: tuple[int, int], header_bytes: int = 32 * 1024) -> Refusal | None:
+    """Why a head is refused before anybody asks who sent it; None where it is sound.
+
+    `header_bytes` bounds the names and values of all headers together.
+    """
     if version not in {(1, 0), (1, 1)}:
         return Refusal(505, "http_version", "Only HTTP/1.1 and HTTP/1.0 are spoken.", close=True)
     if head.method not in METHODS:
@@ -26,7 +40,28 @@ def screen(head: Head, version: tuple[int, int]) -> Refusal | None:
     hosts = head.values(b"host")
     if len(hosts) > 1 or (not hosts and version == (1, 1)):
         return _malformed("Exactly one Host header is required.")
-    why = malformed(head.headers)
+    if hosts and not _HOST.fullmatch(hosts[0]):
+        return _malformed("The Host header is not valid.")
+    return _refused_headers(head.headers, version, header_bytes)
+
+
+def _refused_headers(
+    headers: RawHeaders, version: tuple[int, int], header_bytes: int
+) -> Refusal | None:
+    size = 0
+    for name, value in headers:
+        size += len(name) + len(value)
+        lower = name.lower()
+        if lower == b"transfer-encoding":
+            if version == (1, 0) or value.strip().lower() != b"chunked":
+                return _malformed("Only the chunked transfer coding is understood, in HTTP/1.1.")
+        elif lower == b"connection":
+            named = map(bytes.strip, value.lower().split(b","))
+            if not _END_TO_END.isdisjoint(named):
+                return _malformed("The Connection header names a header that is end-to-end.")
+    if size > header_bytes:
+        return HEADERS_TOO_LARGE
+    why = malformed(headers)
     return _malformed(f"The request is not valid HTTP: {why}.") if why else None
 
 

@@ -20,8 +20,8 @@ from proxy.edge.wire import Answered
 from proxy.errors import Refusal
 
 Handler = Callable[[web.BaseRequest], Awaitable[Answered]]
-Reject = Callable[[str, Refusal, BaseException | None], bytes]
-"""(peer address, refusal, cause) → the answer's bytes; records the event."""
+Reject = Callable[[str, str, Refusal, BaseException | None], bytes]
+"""(peer address, target as far as it came, refusal, cause) → the answer's bytes; records the event."""
 
 MALFORMED = Refusal(400, "malformed_request", "The request is not valid HTTP.", close=True)
 HEAD_TOO_LARGE = Refusal(
@@ -29,6 +29,12 @@ HEAD_TOO_LARGE = Refusal(
 )
 HEAD_TOO_SLOW = Refusal(408, "headers_too_slow", "The request did not arrive in time.", close=True)
 INTERNAL = Refusal(500, "internal_error", "The request could not be handled.", close=True)
+
+
+MAX_LINE = 8 * 1024
+"""Bytes of a head that are kept to tell whose error format its sender reads."""
+TOO_MANY_HEADERS = "Too many headers"
+"""How aiohttp words it; it has no exception of its own for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +50,7 @@ class ServerLimits:
 class DataConnection(web.RequestHandler):
     """One client connection."""
 
-    __slots__ = ("_head_wait", "_server")
+    __slots__ = ("_head_bytes", "_head_wait", "_line", "_server")
 
     def __init__(self, server: DataServer, loop: asyncio.AbstractEventLoop) -> None:
         limits = server.limits
@@ -61,6 +67,8 @@ class DataConnection(web.RequestHandler):
         )
         self._server = server
         self._head_wait: Watched | None = None
+        self._head_bytes = 0
+        self._line = b""
 
     @property
     def peer(self) -> str:
@@ -71,14 +79,26 @@ class DataConnection(web.RequestHandler):
     def data_received(self, data: bytes) -> None:
         """Feed the parser, and bound the time that an unfinished head may take."""
         before = self._request_count
+        if self._waiter is not None and not self._head_bytes:
+            self._line = data[:MAX_LINE]
         super().data_received(data)
         if self._request_count != before:
+            self._head_bytes = 0
             if self._head_wait is not None:
                 self._head_wait.stop()
                 self._head_wait = None
-        elif self._waiter is not None and self._head_wait is None:
-            limit = self._server.limits.receive_timeout
-            self._head_wait = self._server.watch.wait(limit, self._head_timed_out)
+        elif self._waiter is not None:
+            self._head_goes_on(len(data))
+
+    def _head_goes_on(self, size: int) -> None:
+        """Bound an unfinished head: in time by a watch, in bytes here, whatever the parser bears."""
+        limits = self._server.limits
+        self._head_bytes += size
+        if self._head_wait is None:
+            self._head_wait = self._server.watch.wait(limits.receive_timeout, self._head_timed_out)
+        if self._head_bytes > limits.header_bytes + MAX_LINE:
+            self._write_rejection(HEAD_TOO_LARGE, None)
+            self.force_close()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Forget the connection; a handler still at work is cancelled."""
@@ -98,7 +118,8 @@ class DataConnection(web.RequestHandler):
         if status >= 500:
             refusal = INTERNAL
         else:
-            refusal = HEAD_TOO_LARGE if isinstance(exc, LineTooLong) else MALFORMED
+            large = isinstance(exc, LineTooLong) or TOO_MANY_HEADERS in str(exc)
+            refusal = HEAD_TOO_LARGE if large else MALFORMED
         self._write_rejection(refusal, exc if status >= 500 else None)
         return cast("web.StreamResponse", Answered(refusal.status, keep_alive=False))
 
@@ -117,7 +138,9 @@ class DataConnection(web.RequestHandler):
     def _write_rejection(self, refusal: Refusal, cause: BaseException | None) -> None:
         transport = self.transport
         if transport is not None and not transport.is_closing():
-            transport.write(self._server.reject(self.peer, refusal, cause))
+            path = self._line.split(b" ", 2)[1:2]
+            target = path[0].decode("latin-1") if path else ""
+            transport.write(self._server.reject(self.peer, target, refusal, cause))
 
 
 class DataServer(web.Server):

@@ -182,11 +182,20 @@ class AiohttpUpstream:
             )
         except (aiohttp.ClientError, HttpProcessingError, OSError) as error:
             raise UpstreamError(_kind(error)) from None
+        if not 200 <= response.status <= 599 or _coded(response):
+            response.close()
+            raise UpstreamError("malformed")
         return _Reply(response)
 
     async def close(self) -> None:
         """Close pooled connections."""
         await self._session.close()
+
+
+def _coded(response: aiohttp.ClientResponse) -> bool:
+    """Whether a transfer coding besides `chunked` stands, which nobody here takes off."""
+    coding = response.headers.get("Transfer-Encoding")
+    return coding is not None and coding.strip().lower() != "chunked"
 
 
 def _kind(error: BaseException) -> FailureKind:

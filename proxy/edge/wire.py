@@ -132,7 +132,8 @@ class ClientWire:
 
     def _head(self, status: int, reason: str, headers: HeaderPairs) -> bytes:
         self.progress.status = status
-        phrase = reason.encode("latin-1", "replace") if reason else _REASONS.get(status, b"")
+        shown = reason and reason.isascii() and reason.isprintable()
+        phrase = reason.encode("ascii") if shown else _REASONS.get(status, b"")
         lines = [b"HTTP/1.1 %d %b" % (status, phrase)]
         lines += [b"%b: %b" % pair for pair in headers]
         if not self.keep_alive:

@@ -70,6 +70,7 @@ def parse(text: str, file: str) -> Policy:
         tree.mistake((), "a policy holds named fields, beginning with `version: 1`")
     if not isinstance(data, dict):
         raise PolicyError(tuple(sorted(tree.mistakes)))
+    _refuse_nothing(tree, data, ())
     rules = _rules(tree, data.get("rules"))
     digest = f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
     if "digest" in data:
@@ -86,7 +87,7 @@ def parse(text: str, file: str) -> Policy:
 
 
 def warnings(policy: Policy, path: Path, now: float) -> list[Mistake]:
-    """What a policy may hold, but hardly on purpose: exemptions whose last day is over."""
+    """What a policy may hold, but hardly on purpose, each with its place."""
     tree = read_tree(path.read_text(encoding="utf-8"), str(path))
     found: list[Mistake] = []
     for at, exemption in enumerate(policy.exemptions):
@@ -94,7 +95,26 @@ def warnings(policy: Policy, path: Path, now: float) -> list[Mistake]:
             line, column = tree.place(("exemptions", at, "until"))
             message = f"exemption `{exemption.name}` ended on {exemption.until}; it lifts nothing"
             found.append(Mistake(str(path), line, column, message))
+    for at, rule in enumerate(policy.rules):
+        if rule.score is not None:
+            line, column = tree.place(("rules", at, "score"))
+            message = f"rule `{rule.name}`: scores have no effect in this version yet"
+            found.append(Mistake(str(path), line, column, message))
     return found
+
+
+def _refuse_nothing(tree: Tree, value: Any, place: Place) -> None:
+    """A field without a value: `match:` left empty would be a rule about everybody."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if inner is None and (*place, key) not in {("rules",), ("exemptions",)}:
+                tree.mistake(
+                    (*place, key), f"`{key}` has no value: give it one or leave it out", key=True
+                )
+            _refuse_nothing(tree, inner, (*place, key))
+    elif isinstance(value, list):
+        for at, inner in enumerate(value):
+            _refuse_nothing(tree, inner, (*place, at))
 
 
 def _rules(tree: Tree, data: Any) -> tuple[RuleKind, ...]:
@@ -104,7 +124,7 @@ def _rules(tree: Tree, data: Any) -> tuple[RuleKind, ...]:
         tree.mistake(("rules",), "`rules` must be a list")
         return ()
     rules: list[RuleKind] = []
-    names: dict[object, int] = {}
+    names: dict[str, int] = {}
     for at, item in enumerate(data):
         place: Place = ("rules", at)
         if not isinstance(item, dict):
@@ -115,7 +135,8 @@ def _rules(tree: Tree, data: Any) -> tuple[RuleKind, ...]:
             tree.mistake(
                 (*place, "name"), f"`{name}` is the name of rule {names[name] + 1} already"
             )
-        names.setdefault(name, at)
+        if isinstance(name, str):
+            names.setdefault(name, at)
         rule = _rule(tree, item, place)
         if rule is not None:
             rules.append(rule)
@@ -128,7 +149,7 @@ def _rule(tree: Tree, item: dict[str, Any], place: Place) -> RuleKind | None:
     if kind is None:
         if "kind" not in item:
             tree.mistake(place, "`kind` is required")
-        elif word in COMING_KINDS:
+        elif isinstance(word, str) and word in COMING_KINDS:
             tree.mistake((*place, "kind"), f"`{word}` is not supported by this version yet")
         else:
             known = ", ".join(_KINDS)

@@ -58,9 +58,11 @@ class Exemption(BaseModel):
     @classmethod
     def _read_until(cls, value: object) -> datetime.date:
         try:
-            return datetime.date.fromisoformat(str(value))
+            if isinstance(value, str) and len(value) == len("2027-03-31"):
+                return datetime.date.fromisoformat(value)
         except ValueError:
-            raise wrong("must be a day such as `2027-03-31`") from None
+            pass
+        raise wrong("must be a day such as `2027-03-31`")
 
     @cached_property
     def _applies(self) -> Callable[[Facts], bool]:
@@ -68,9 +70,8 @@ class Exemption(BaseModel):
 
     @cached_property
     def _ends(self) -> float:
-        after = self.until + datetime.timedelta(days=1)
-        midnight = datetime.datetime.combine(after, datetime.time(), datetime.UTC)
-        return midnight.timestamp()
+        midnight = datetime.datetime.combine(self.until, datetime.time(), datetime.UTC)
+        return midnight.timestamp() + 86_400
 
     def ended(self, now: float) -> bool:
         """Whether its last day (UTC) is over."""
@@ -98,13 +99,27 @@ class Policy(BaseModel):
     digest: str = ""
     """`sha256:…` of the text that was loaded."""
 
+    @field_validator("version", mode="before")
+    @classmethod
+    def _check_version(cls, value: object) -> object:
+        if isinstance(value, bool):
+            raise wrong("must be 1")
+        return value
+
     @cached_property
     def _on_identity(self) -> tuple[RuleKind, ...]:
-        return tuple(rule for rule in self.rules if not rule.needs_body)
+        return tuple(rule for rule in self.rules if not self._waits(rule))
 
     @cached_property
     def _on_body(self) -> tuple[RuleKind, ...]:
-        return tuple(rule for rule in self.rules if rule.needs_body)
+        return tuple(rule for rule in self.rules if self._waits(rule))
+
+    def _waits(self, rule: RuleKind) -> bool:
+        """Whether a rule, or an exemption from it, looks at the body."""
+        return rule.needs_body or any(
+            exemption.match.needs_body and rule.name in exemption.rules
+            for exemption in self.exemptions
+        )
 
     def rules_of(self, stage: Literal["identity", "body", "all"]) -> tuple[RuleKind, ...]:
         """The rules that a stage judges."""

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from proxy.counters.protocol import Op, Reading
 from proxy.decision import Family, Finding, Verb
-from proxy.facts import Facts
+from proxy.facts import PROFILES, UNKNOWN, Facts
 from proxy.rules.action import Action, ActionField
 from proxy.rules.fields import Names, nearest, wrong
 from proxy.rules.match import Match
@@ -24,7 +24,6 @@ from proxy.rules.subjects import CHOSEN_BY_CALLERS, FROM_BODY, SUBJECTS, Subject
 
 Mode = Literal["enforce", "shadow"]
 OnStoreFailure = Literal["local", "allow", "block"]
-PROFILES = ("agent", "batch", "eval", "gateway", "multi_tenant", "rag")
 _NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 
 
@@ -62,11 +61,12 @@ class RuleKind(BaseModel):
     @classmethod
     def _check_per(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for at, name in enumerate(value):
-            if name in {"template", "campaign"}:
+            if name in UNKNOWN or name in {"template", "campaign"}:
                 raise wrong(f"`{name}` is not supported by this version yet", (at,))
             if name not in SUBJECTS:
-                words = ", ".join(SUBJECTS)
-                raise wrong(f"must be one of {words}", (at,), nearest(name, SUBJECTS))
+                known = [one for one in SUBJECTS if one not in UNKNOWN]
+                words = ", ".join(known)
+                raise wrong(f"must be one of {words}", (at,), nearest(name, known))
         if len(set(value)) != len(value):
             raise wrong("names a subject twice")
         return value

@@ -12,10 +12,17 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
-from proxy.facts import Facts
-from proxy.rules.fields import Names, wrong
+from proxy.facts import ACCOUNT_SOURCES, DIALECTS, OPERATIONS, PROFILES, UNKNOWN, Facts
+from proxy.rules.fields import Names, nearest, wrong
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Fact = str | bool | None
@@ -52,6 +59,15 @@ _OF_BODY: Final[dict[str, Callable[[Facts], Fact]]] = {
 }
 
 
+CLOSED: Final[dict[str, frozenset[str]]] = {
+    "account_source": frozenset(ACCOUNT_SOURCES),
+    "dialect": frozenset(DIALECTS),
+    "operation": frozenset(OPERATIONS),
+    "profile": frozenset(PROFILES),
+}
+"""Facts that have one of a few words: any other one is a slip of the pen, and would never match."""
+
+
 class Match(BaseModel):
     """Which requests. Each key is one value or a list of values."""
 
@@ -74,6 +90,26 @@ class Match(BaseModel):
     stream: bool | None = Field(default=None, strict=True)
     tier: Names | None = None
     not_: Match | None = Field(default=None, alias="not")
+
+    @model_validator(mode="after")
+    def _names_something(self) -> Match:
+        if not self.model_fields_set:
+            raise wrong("must name at least one fact; leave it out to match everything")
+        for name in sorted(self.model_fields_set & UNKNOWN):
+            raise wrong(f"`{name}` is not supported by this version yet", (name,))
+        return self
+
+    @field_validator(*CLOSED)
+    @classmethod
+    def _check_words(
+        cls, value: tuple[str, ...] | None, info: ValidationInfo
+    ) -> tuple[str, ...] | None:
+        known = CLOSED[str(info.field_name)]
+        for at, word in enumerate(value or ()):
+            if word not in known:
+                message = f"must be one of {', '.join(sorted(known))}"
+                raise wrong(message, (at,), nearest(word, known))
+        return value
 
     @field_validator("asn", mode="before")
     @classmethod

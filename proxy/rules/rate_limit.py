@@ -30,7 +30,7 @@ from pydantic import Field, PlainValidator
 
 from proxy.counters.protocol import Op, Reading, Take, Taken
 from proxy.decision import Evidence, Family, Finding, Verb
-from proxy.facts import Facts
+from proxy.facts import PROFILES, Facts
 from proxy.rules.base import RuleKind
 from proxy.rules.fields import nearest, wrong
 from proxy.rules.units import Rate, parse_rate
@@ -60,12 +60,16 @@ def _parse_limit(value: object) -> TieredRate:
     if not isinstance(value, dict):
         return TieredRate(None, {}, _rate(value, ()))
     by = value.get("by")
-    if by not in _BY:
+    if not isinstance(by, str) or by not in _BY:
         message = f"`by` must be one of {', '.join(_BY)}"
         place = ("by",) if "by" in value else ()
         raise wrong(message, place, nearest(str(by), _BY) if "by" in value else None)
     if "else" not in value:
         raise wrong("a limit by tiers needs `else`, for whoever has none of them")
+    for tier in value.keys() - {"by", "else"} if by == "profile" else ():
+        if tier not in PROFILES:
+            message = f"`{tier}` is not one of {', '.join(PROFILES)}"
+            raise wrong(message, (tier,), nearest(str(tier), PROFILES))
     rates = {
         tier: _rate(rate, (tier,)) for tier, rate in value.items() if tier not in {"by", "else"}
     }
@@ -105,10 +109,11 @@ class RateLimit(RuleKind):
         return self.limit.by == "model"
 
     def counters(self, facts: Facts, subject: str) -> tuple[Op, ...]:
-        """One GCRA take."""
-        rate = self._rate_of(facts)
+        """One GCRA take; each tier has its own, for one arrival time cannot serve two rates."""
+        tier, rate = self._rate_of(facts)
+        key = self.key if tier is None else f"{self.key}:{tier}"
         burst = self.burst or max(1, rate.amount // 10)
-        return (Take(subject, self.key, rate.amount, rate.period, burst, 1, self._max_wait),)
+        return (Take(subject, key, rate.amount, rate.period, burst, 1, self._max_wait),)
 
     def judge(self, facts: Facts, readings: Sequence[Reading]) -> Finding | None:
         """Nothing within the limit; how long to wait beyond it."""
@@ -116,7 +121,7 @@ class RateLimit(RuleKind):
         assert isinstance(taken, Taken)
         if taken.admitted and taken.wait_s <= 0:
             return None
-        limit = self._rate_of(facts).text
+        limit = self._rate_of(facts)[1].text
         if taken.admitted:
             held: Evidence = {"limit": limit, "wait_s": round(taken.wait_s, 3)}
             return Finding("rate_exceeded", held, wait_s=taken.wait_s)
@@ -124,10 +129,10 @@ class RateLimit(RuleKind):
         refused: Evidence = {"limit": limit, "retry_after_s": round(again, 3)}
         return Finding("rate_exceeded", refused, retry_after_s=again)
 
-    def _rate_of(self, facts: Facts) -> Rate:
+    def _rate_of(self, facts: Facts) -> tuple[str | None, Rate]:
+        """(tier, its rate); None for `else` and for a limit without tiers."""
         limit = self.limit
         tier_of = self._tier_of
-        if tier_of is None:
-            return limit.otherwise
-        value = tier_of(facts)
-        return limit.otherwise if value is None else limit.rates.get(value, limit.otherwise)
+        tier = None if tier_of is None else tier_of(facts)
+        rate = None if tier is None else limit.rates.get(tier)
+        return (None, limit.otherwise) if rate is None else (tier, rate)

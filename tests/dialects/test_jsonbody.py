@@ -8,6 +8,7 @@ import pytest
 
 from proxy.dialects.jsonbody import (
     MAX_DEPTH,
+    MAX_VALUES,
     UnreadableBody,
     array,
     boolean,
@@ -59,7 +60,10 @@ def nested(depth: int) -> bytes:
         (b'"sk-secret"', "not_an_object"),
         (b"null", "not_an_object"),
         (nested(MAX_DEPTH + 1), "too_deep"),
-        (b'{"a":' + b"[" * 100_000, "too_deep"),
+        (b'{"a":' + b"[" * 90_000, "too_deep"),
+        (b'{"a":[' + b"1," * (MAX_VALUES + 1) + b"1]}", "too_many_values"),
+        (b'{"a":[' + b'"",' * (MAX_VALUES + 1) + b'""]}', "too_many_values"),
+        (b'{"a":[' + b"[]," * (MAX_VALUES + 1) + b"1]}", "too_many_values"),
     ],
 )
 def test_a_body_that_is_not_one_unambiguous_object_is_refused(body: bytes, reason: str) -> None:

@@ -150,8 +150,33 @@ async def test_an_idle_connection_is_closed(tmp_path: Path) -> None:
         (b"GET /" + b"a" * 40_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 431, "headers_too_large"),
         (
             b"GET / HTTP/1.1\r\nHost: x\r\n" + b"X: a\r\n" * 200 + b"\r\n",
+            431,
+            "headers_too_large",
+        ),
+        (
+            b"GET / HTTP/1.1\r\nHost: x\r\n" + (b"X: " + b"a" * 1000 + b"\r\n") * 80 + b"\r\n",
+            431,
+            "headers_too_large",
+        ),
+        (
+            b"POST / HTTP/1.0\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
             400,
             "malformed_request",
+        ),
+        (
+            b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+            400,
+            "malformed_request",
+        ),
+        (b"GET / HTTP/1.1\r\nHost: a b/../@\r\n\r\n", 400, "malformed_request"),
+        (b"GET / HTTP/1.1\r\nHost:\r\n\r\n", 400, "malformed_request"),
+        (post(CHAT, headers=("Connection: x, Content-Type",)), 400, "malformed_request"),
+        (post(CHAT, headers=("Content-Encoding: br",)), 400, "content_encoding"),
+        (post(CHAT, headers=("Content-Type: application/json",)), 400, "malformed_request"),
+        (
+            post(b'{"messages":[' + b"[]," * 120_000 + b"[]]}"),
+            400,
+            "too_many_values",
         ),
         (
             b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import socket
 import urllib.error
 import urllib.request
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.excise import running_excise
+from tests.support.excise import Excise, running_excise
 from tests.support.inside import CHAT, STREAMED, excise_inside, post, read_answer, read_head
 from tests.support.raw_upstream import (
     LAST_CHUNK,
@@ -21,6 +22,17 @@ from tests.support.raw_upstream import (
     raw_upstream,
 )
 
+SLOW_POLICY = """
+version: 1
+keys: {missing: allow, unknown: allow}
+rules:
+  - name: slow
+    kind: rate_limit
+    per: address
+    limit: 1/minute
+    burst: 1
+    action: {delay: {at_most: 60s}}
+"""
 EVENT = b'data: {"id":"c","choices":[{"index":0,"delta":{"content":"a"}}]}\n\n'
 
 
@@ -96,6 +108,28 @@ async def test_a_request_after_sigterm_on_an_open_connection_is_the_last(tmp_pat
         await asyncio.wait_for(reader.read(), 5)
         await asyncio.wait_for(stopping, 10)
         writer.close()
+
+
+def test_a_second_sigterm_cuts_at_once(tmp_path: Path) -> None:
+    with running_excise(tmp_path, SLOW_POLICY, drain_grace="60s") as excise:
+        address = ("127.0.0.1", excise.ports["data"])
+        with socket.create_connection(address) as first, socket.create_connection(address) as held:
+            first.sendall(post(CHAT))
+            excise.wait_for("request", decision="allow")
+            held.sendall(post(CHAT))
+            while b"\nexcise_delayed_requests 1.0\n" not in scraped(excise):
+                pass
+            excise.process.send_signal(signal.SIGTERM)
+            excise.wait_for("drain_started")
+            excise.process.send_signal(signal.SIGTERM)
+            assert excise.process.wait(20) == 0
+        assert excise.wait_for("drain_finished")["cut"] == 1
+
+
+def scraped(excise: Excise) -> bytes:
+    with urllib.request.urlopen(f"{excise.health_url}/metrics", timeout=5) as answer:
+        text: bytes = answer.read()
+    return text
 
 
 def test_sigterm_ends_the_process_cleanly_and_flushes_the_log(tmp_path: Path) -> None:

@@ -58,6 +58,32 @@ async def test_two_replicas_share_one_limit(tmp_path: Path, redis_server: RedisS
         assert (await one.log.wait_for(decision="throttle"))["store"] == "ok"
 
 
+@pytest.mark.parametrize("where", ["policy", "rule"])
+async def test_what_only_watches_refuses_nothing_for_a_lost_store(
+    tmp_path: Path, where: str
+) -> None:
+    gone = {"redis_url": "redis://127.0.0.1:1/0", "secret": SECRET}
+    rules = policy("block")
+    if where == "policy":
+        rules = rules.replace("version: 1", "version: 1\nmode: shadow")
+    else:
+        rules += "    mode: shadow\n"
+    async with (
+        raw_upstream(replying(plain())) as upstream,
+        excise_inside(tmp_path, upstream.url, rules, **gone) as excise,
+    ):
+        assert await statuses(excise, 3) == [200, 200, 200]
+
+
+async def test_the_rule_that_blocks_for_a_lost_store_is_named(tmp_path: Path) -> None:
+    gone = {"redis_url": "redis://127.0.0.1:1/0", "secret": SECRET}
+    async with excise_inside(tmp_path, "http://127.0.0.1:1", policy("block"), **gone) as excise:
+        assert await statuses(excise, 1) == [503]
+        event = await excise.log.wait_for()
+        assert (event["rule"], event["kind"]) == ("few", "store")
+        assert b'excise_counted_total{store="blocked"} 1.0' in await excise.metrics()
+
+
 @pytest.mark.parametrize(
     ("on_failure", "expected", "store"),
     [
@@ -129,31 +155,65 @@ async def test_a_store_that_restarts_is_found_again(
         assert event["outcome"] == "complete"
 
 
-async def test_a_replica_with_another_secret_is_not_ready(
+async def readiness(excise: Inside) -> tuple[int, str]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", excise.app.ports["health"])
+    writer.write(b"GET /readyz HTTP/1.0\r\n\r\n")
+    answer = await reader.read()
+    writer.close()
+    head, _, body = answer.partition(b"\r\n\r\n")
+    return int(head.split()[1]), json.loads(body)["conditions"]["secret"]
+
+
+async def settled(excise: Inside, status: int) -> str:
+    async with asyncio.timeout(10):
+        while (got := await readiness(excise))[0] != status:
+            pass
+    return got[1]
+
+
+async def registered(server: RedisServer, count: int) -> None:
+    """Until so many secrets are known to the store."""
+    async with asyncio.timeout(10):
+        while server.command("HLEN", "x1:{replicas}:secrets") != count:
+            await asyncio.to_thread(server.command, "PING")
+
+
+async def test_the_newcomer_with_another_secret_is_not_ready_and_the_fleet_stays(
     tmp_path: Path, redis_server: RedisServer
 ) -> None:
-    async def readiness(excise: Inside) -> tuple[int, str]:
-        reader, writer = await asyncio.open_connection("127.0.0.1", excise.app.ports["health"])
-        writer.write(b"GET /readyz HTTP/1.0\r\n\r\n")
-        answer = await reader.read()
-        writer.close()
-        head, _, body = answer.partition(b"\r\n\r\n")
-        return int(head.split()[1]), json.loads(body)["conditions"]["secret"]
-
-    async def settled(excise: Inside, status: int) -> str:
-        async with asyncio.timeout(10):
-            while (got := await readiness(excise))[0] != status:
-                pass
-        return got[1]
-
-    (tmp_path / "a").mkdir()
-    (tmp_path / "b").mkdir()
+    for name in "ab":
+        (tmp_path / name).mkdir()
     url = redis_server.url
     upstream = "http://127.0.0.1:1"
     async with excise_inside(tmp_path / "a", upstream, redis_url=url, secret=SECRET) as one:
-        assert await settled(one, 200) == "ok"
+        await registered(redis_server, 1)
         async with excise_inside(tmp_path / "b", upstream, redis_url=url, secret="x" * 32) as other:
             assert "secret" in await settled(other, 503)
+            assert (await other.log.wait_for("secret_mismatch"))["level"] == "error"
+            one.app._upkeep._checked_at = float("-inf")
+            await one.app._upkeep._look(one.app._clock.monotonic())
+            assert await settled(one, 200) == "ok"
+
+
+async def test_a_rotation_keeps_old_and_new_replicas_ready(
+    tmp_path: Path, redis_server: RedisServer
+) -> None:
+    for name in "abc":
+        (tmp_path / name).mkdir()
+    url = redis_server.url
+    upstream = "http://127.0.0.1:1"
+    new = {"redis_url": url, "secret": "n" * 32}
+    async with excise_inside(tmp_path / "a", upstream, redis_url=url, secret=SECRET) as old:
+        await registered(redis_server, 1)
+        async with excise_inside(
+            tmp_path / "b", upstream, secret_previous=SECRET, **new
+        ) as between:
+            await registered(redis_server, 2)
+            async with excise_inside(tmp_path / "c", upstream, **new) as last:
+                for replica in (old, between, last):
+                    replica.app._upkeep._checked_at = float("-inf")
+                    await replica.app._upkeep._look(replica.app._clock.monotonic())
+                    assert await settled(replica, 200) == "ok"
 
 
 async def test_a_store_out_of_memory_is_said_and_heals(

@@ -68,7 +68,8 @@ def test_an_exemption_whose_day_is_over_is_warned_of(tmp_path: Path) -> None:
     text = (HERE / "good" / "every_field.yaml").read_text().replace("2099-12-31", "2020-01-01")
     file.write_text(text)
     policy = load(file)
-    (warning,) = warnings(policy, file, 1_800_000_000.0)
-    assert "nightly-evals" in warning.message
-    assert warning.line == 12
-    assert warnings(policy, file, 1_500_000_000.0) == []
+    ended, score = warnings(policy, file, 1_800_000_000.0)
+    assert "nightly-evals" in ended.message
+    assert ended.line == 12
+    assert "scores have no effect" in score.message
+    assert warnings(policy, file, 1_500_000_000.0) == [score]

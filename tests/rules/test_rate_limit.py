@@ -56,7 +56,6 @@ def test_only_a_delay_may_wait() -> None:
         ("tier", {"tier": "unheard-of"}, 60),
         ("tier", {"tier": None}, 60),
         ("account", {"account": "pro"}, 600),
-        ("profile", {"profile": "pro"}, 600),
     ],
 )
 def test_tiers_choose_the_rate(by: str, client: dict[str, Any], amount: int) -> None:
@@ -65,6 +64,12 @@ def test_tiers_choose_the_rate(by: str, client: dict[str, Any], amount: int) -> 
     assert isinstance(take, Take)
     assert take.amount == amount
     assert not one.needs_body
+
+
+def test_each_tier_has_counters_of_its_own() -> None:
+    one = rule(limit={"by": "profile", "eval": "600/minute", "else": "60/minute"})
+    keys = {one.counters(facts(profile=profile), "s")[0].key for profile in ("eval", "rag", None)}
+    assert keys == {one.key, f"{one.key}:eval"}
 
 
 def test_a_limit_by_model_waits_for_the_body() -> None:

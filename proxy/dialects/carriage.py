@@ -1,0 +1,38 @@
+"""
+What the headers say of a body: which of it only some upstreams would heed is not read at all. Pure.
+
+A body that we read as UTF-8 JSON while the upstream decompresses it, or decodes it by another charset, or
+takes it for a form, would be another request than the one that was judged.
+"""
+
+from __future__ import annotations
+
+import re
+
+from proxy.dialects.jsonbody import UnreadableBody
+from proxy.head import RawHeaders
+
+_JSON = re.compile(
+    rb"application/(?:json|[a-z0-9.-]+\+json)\s*(?:;\s*charset=\"?(?:utf-8|us-ascii)\"?\s*)?;?\s*",
+    re.IGNORECASE,
+).fullmatch
+
+
+def refuse_other_encodings(headers: RawHeaders) -> None:
+    """Raise UnreadableBody unless the body is said to be plain JSON in UTF-8, or nothing is said."""
+    said = False
+    for name, value in headers:
+        length = len(name)
+        if length == 12 and name.lower() == b"content-type":
+            if said or not _JSON(value.strip()):
+                raise UnreadableBody(
+                    "content_type",
+                    "Content-Type must be application/json, in UTF-8, and stand once.",
+                )
+            said = True
+        elif (
+            length == 16
+            and name.lower() == b"content-encoding"
+            and value.strip().lower() != b"identity"
+        ):
+            raise UnreadableBody("content_encoding", "The body must not be compressed.")
