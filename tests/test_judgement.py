@@ -14,7 +14,7 @@ from proxy.counters.protocol import Abandoned, Op, Reading, Take
 from proxy.counters.resilient import ResilientStore
 from proxy.decision import Verb
 from proxy.errors import StoreError
-from proxy.judgement import Judge, Judgement
+from proxy.judgement import PER_ACCOUNT, Judge, Judgement
 from proxy.policy.load import parse
 from proxy.policy.model import Policy
 from tests.policy.facts import facts
@@ -183,3 +183,16 @@ async def test_invented_keys_share_counters_beyond_a_bound(
         assert isinstance(ops[0], Take)
         shares = ops[0].subject.startswith("overflow:")
         assert shares == (bounded and key >= 2)
+
+
+async def test_one_vouched_account_invents_no_end_of_end_users() -> None:
+    bench = Bench(bounds=SubjectBounds(per_subnet=2))
+    rules = policy(limit("few", "[account, model]", 1))
+    subjects = set()
+    for number in range(PER_ACCOUNT + 5):
+        judgement = Judgement(rules, shadow=False)
+        await bench.judge.judge(judgement, facts(f"m{number}"), "all")
+        ((_, (op,), _),) = judgement.counted
+        subjects.add(op.subject)
+    assert len(subjects) == PER_ACCOUNT + 1
+    assert "overflow:account|model:account:acme" in subjects

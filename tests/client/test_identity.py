@@ -8,7 +8,13 @@ from pathlib import Path
 import pytest
 
 from proxy.client.accounts import Accounts, load_accounts
-from proxy.client.identity import MISSING, UNKNOWN, Gateway, Identifier
+from proxy.client.identity import (
+    AMBIGUOUS_ACCOUNT,
+    MISSING,
+    UNKNOWN,
+    Gateway,
+    Identifier,
+)
 from proxy.client.proven import ProvenKeys
 from proxy.client.secret import Secret
 from proxy.errors import ConfigurationError
@@ -135,3 +141,32 @@ def test_every_mistake_of_an_accounts_file_is_told_with_its_place(tmp_path: Path
     assert "must be a network" in said
     assert "`account` is required" in said
     assert "sk-live-secret" not in said
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        [(b"X-Account", "acmé".encode())],
+        [(b"X-Account", b"acme"), (b"X-Account", b"other")],
+        [(b"X-Account", b"")],
+        [(b"X-Account", b"acme"), (b"X-Tier", b"\xff")],
+    ],
+)
+def test_a_gateway_that_could_be_read_in_two_ways_is_refused(
+    sent: list[tuple[bytes, bytes]],
+) -> None:
+    trusted = (ipaddress.ip_network("10.0.0.0/8"),)
+    identifier = Identifier(SECRET, gateway=Gateway(trusted, "X-Account", "X-Tier"))
+    given = Head("POST", "/v1/chat/completions", "", (*head().headers, *sent), "10.0.0.1")
+    assert identifier.identify(given, NOW, Keys())[1] == AMBIGUOUS_ACCOUNT
+
+
+def test_long_texts_of_callers_are_kept_nowhere() -> None:
+    identifier = Identifier(SECRET)
+    for number in range(20):
+        long = b"k" * 4000 + b"%d" % number
+        client, flaw = identifier.identify(head(long), NOW, Keys())
+        assert flaw is None
+        assert identifier.end_user_id(client, "u" * 100_000 + str(number))
+    assert identifier._ids.cache_info().currsize == 0
+    assert identifier._end_users.cache_info().currsize == 0

@@ -359,3 +359,41 @@ async def test_no_secret_or_prompt_is_in_any_event(tmp_path: Path) -> None:
         assert said.count("'event': 'request'") == 3
         for secret in ("SECRET", "U5ER"):
             assert secret not in said
+
+
+async def test_a_declared_length_claims_no_memory(tmp_path: Path) -> None:
+    limits = {"body_bytes": "1MiB", "body_memory": "2MiB"}
+    async with (
+        raw_upstream(replying(plain())) as upstream,
+        excise_inside(tmp_path, upstream.url, limits=limits) as excise,
+    ):
+        head = post(b" " * 1024 * 1024).partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
+        idle = [await excise.send(head) for _ in range(6)]
+        assert (await excise.exchange(post(CHAT)))[0] == 200
+        for _, writer in idle:
+            writer.close()
+
+
+async def test_a_parser_error_speaks_the_callers_dialect(tmp_path: Path) -> None:
+    async with excise_inside(tmp_path, "http://127.0.0.1:1") as excise:
+        broken = b"POST /v1/messages HTTP/1.1\r\nHost: x\r\nBad Header: x\r\n\r\n"
+        status, _, body = await excise.exchange(broken)
+        assert (status, json.loads(body)["type"]) == (400, "error")
+
+
+async def test_where_our_key_is_sent_no_unknown_route_passes_in_any_mode(tmp_path: Path) -> None:
+    (tmp_path / "credential").write_text("sk-operator")
+    (tmp_path / "accounts.yaml").write_text("version: 1\naccounts: []\n")
+    settings = {
+        "secret": "0123456789abcdef",
+        "accounts": tmp_path / "accounts.yaml",
+        "upstream": {"credential": {"file": tmp_path / "credential"}},
+    }
+    for mode in ("shadow", "bypass"):
+        async with (
+            raw_upstream(replying(plain())) as upstream,
+            excise_inside(tmp_path, upstream.url, mode=mode, **settings) as excise,
+        ):
+            status, _, _ = await excise.exchange(post(b"", "/v1/organization/admin_api_keys"))
+            assert status == 404
+            assert upstream.calls == []

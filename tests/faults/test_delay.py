@@ -78,3 +78,20 @@ async def test_a_held_request_is_sent_on_when_its_time_has_come(tmp_path: Path) 
         assert 0 < event["delayed_s"] <= 0.1
         assert event["duration_ms"] >= event["delayed_s"] * 1000
         writer.close()
+
+
+async def test_invented_keys_share_the_lane_of_their_address(tmp_path: Path) -> None:
+    limits = {"delayed_per_subject": 1}
+    rules = SLOW.replace("burst: 1", "burst: 1\n    mode: enforce")
+    async with (
+        raw_upstream(replying(plain(status=b"401 Unauthorized"))) as upstream,
+        excise_inside(tmp_path, upstream.url, rules, limits=limits) as excise,
+    ):
+        first = post(CHAT, headers=("Authorization: Bearer sk-0",))
+        assert (await excise.exchange(first))[0] == 401
+        _, waiting = await excise.send(post(CHAT, headers=("Authorization: Bearer sk-1",)))
+        await held(excise, 1)
+        third = post(CHAT, headers=("Authorization: Bearer sk-2",))
+        assert (await excise.exchange(third))[0] == 429
+        assert (await excise.log.wait_for(decision="throttle"))["reason"] == "delay_lanes_full"
+        waiting.close()

@@ -243,3 +243,34 @@ async def test_answers_of_a_pipelining_client_come_in_order(tmp_path: Path) -> N
         got = [(await read_answer(reader))[2] for _ in bodies]
         writer.close()
         assert got == bodies
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 101 Switching Protocols\r\n\r\n",
+        b"HTTP/1.1 600 Other\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+    ],
+)
+async def test_an_answer_that_is_none_is_a_502(tmp_path: Path, answer: bytes) -> None:
+    async with (
+        raw_upstream(replying(answer)) as upstream,
+        excise_inside(tmp_path, upstream.url) as excise,
+    ):
+        status, _, body = await excise.exchange(post(CHAT))
+        assert (status, json.loads(body)["error"]["code"]) == (502, "upstream_malformed")
+
+
+async def test_a_short_reply_may_take_long_as_long_as_it_goes_on(tmp_path: Path) -> None:
+    async def script(call: Call) -> None:
+        await call.send(b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n")
+        for _ in range(8):
+            await asyncio.sleep(0.1)
+            await call.send(b"x")
+
+    async with (
+        raw_upstream(script) as upstream,
+        excise_inside(tmp_path, upstream.url, upstream={"idle_timeout": 0.4}) as excise,
+    ):
+        assert (await excise.exchange(post(CHAT)))[::2] == (200, b"xxxxxxxx")

@@ -200,3 +200,13 @@ def test_the_longest_wait_of_those_that_refuse_is_told() -> None:
         [(a, Finding("x", {}, retry_after_s=1.0)), (b, Finding("y", {}, retry_after_s=5.0))], made
     )
     assert (decision.retry_after_s, decision.rule) == (5.0, "b")
+
+
+def test_a_rule_waits_for_the_body_where_an_exemption_from_it_does() -> None:
+    text = rule(per="address") + (
+        "exemptions:\n"
+        "  - {name: m, match: {model: large}, rules: [a], until: 9999-12-31, because: tests}\n"
+    )
+    assert select(policy(text), facts(None), NOW, "identity").selected == ()
+    assert select(policy(text), facts("large"), NOW, "body").selected == ()
+    assert len(select(policy(text), facts("other"), NOW, "body").selected) == 1
