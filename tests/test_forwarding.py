@@ -1,0 +1,121 @@
+"""How a judged request goes on: whose credential, which body, what comes off, who reads the reply."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from proxy.client.credentials import CREDENTIAL_HEADERS
+from proxy.dialects.routes import dialect, find_route
+from proxy.forwarding import Forwarding
+from proxy.head import Head
+from proxy.policy.load import parse
+from proxy.visit import Visit
+
+POLICY = parse("version: 1\n", "policy.yaml")
+CHAT = b'{"model":"m","messages":[{"role":"user","content":"hi"}]}'
+STREAMED = b'{"model":"m","stream":true,"messages":[{"role":"user","content":"hi"}]}'
+ASKED = STREAMED[:-1] + b',"stream_options":{"include_usage":true}}'
+OWN = ("Authorization", "Bearer sk-upstream")
+USAGE = b'data: {"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2}}\n\n'
+
+
+def visit(
+    body: bytes = CHAT, path: str = "/v1/chat/completions", query: str = "", *, read: bool = True
+) -> Visit:
+    head = Head("POST", path, query, (), "192.0.2.1")
+    made = Visit("01J", 0.0, head, POLICY, "enforce", find_route("POST", path), body=body)
+    if read and made.route is not None and made.route.kind == "inspected":
+        made.read = dialect(made.route.dialect).read(body)
+    return made
+
+
+def forwarding(
+    credential: tuple[str, str] | None = None, *, ask: bool = True, withheld: tuple[str, ...] = ()
+) -> Forwarding:
+    return Forwarding(credential, ask, lambda _head: withheld)
+
+
+def test_without_a_credential_of_ours_the_callers_own_goes_on() -> None:
+    forward = forwarding(ask=False).of(visit(query="key=sk-caller&x=1"))
+    assert (forward.query, forward.drop, forward.add) == ("key=sk-caller&x=1", (), ())
+
+
+def test_our_credential_takes_the_place_of_every_other() -> None:
+    forward = forwarding(OWN, ask=False).of(visit(query="a=%20&key=sk-caller&k%65y=b&c"))
+    assert forward.query == "a=%20&c"
+    assert forward.add == (OWN,)
+    assert set(CREDENTIAL_HEADERS) <= set(forward.drop)
+
+
+def test_what_a_peer_may_not_say_is_dropped_with_the_credentials() -> None:
+    assert forwarding(withheld=("X-Account",)).of(visit()).drop == ("X-Account",)
+    assert "X-Account" in forwarding(OWN, withheld=("X-Account",)).of(visit()).drop
+
+
+def test_the_reply_bears_the_requests_id() -> None:
+    assert forwarding().of(visit()).own_headers == ((b"X-Excise-Request-Id", b"01J"),)
+
+
+@pytest.mark.parametrize("body", [CHAT, ASKED, b'{"stream": false, ' + CHAT[1:]])
+def test_a_body_that_needs_no_change_stays_byte_for_byte(body: bytes) -> None:
+    assert forwarding().of(visit(body)).body == body
+
+
+@pytest.mark.parametrize(
+    ("ask", "read", "sent", "identity"),
+    [(True, True, ASKED, True), (False, True, STREAMED, False), (True, False, STREAMED, False)],
+)
+def test_a_stream_is_asked_for_its_usage_where_it_was_read_and_we_may(
+    ask: bool, read: bool, sent: bytes, identity: bool
+) -> None:
+    forward = forwarding(ask=ask).of(visit(STREAMED, read=read))
+    assert forward.body == sent
+    assert (("Accept-Encoding", "identity") in forward.add) == identity
+
+
+def test_a_request_without_a_body_stays_without_one() -> None:
+    forward = forwarding().of(visit(b"", "/v1/models"))
+    assert (forward.body, forward.add) == (None, ())
+
+
+def test_what_was_parsed_is_not_kept_while_the_answer_streams() -> None:
+    one = visit(STREAMED)
+    forwarding().of(one)
+    assert one.read is not None
+    assert (one.read.parsed, one.ask is not None and one.ask.model) == ({}, "m")
+
+
+@pytest.mark.parametrize(
+    ("status", "path", "looked_at"),
+    [
+        (200, "/v1/chat/completions", True),
+        (299, "/v1/chat/completions", True),
+        (302, "/v1/chat/completions", False),
+        (429, "/v1/chat/completions", False),
+        (500, "/v1/chat/completions", False),
+        (200, "/v1/models", False),
+    ],
+)
+@pytest.mark.parametrize("streamed", [True, False])
+def test_only_a_models_answer_is_looked_at(
+    status: int, path: str, looked_at: bool, streamed: bool
+) -> None:
+    one = visit(path=path)
+    reader = forwarding().of(one).observe(status, streamed)
+    assert (reader is not None) == looked_at
+    assert one.reader is reader
+
+
+@pytest.mark.parametrize(
+    ("body", "passes"),
+    [
+        (STREAMED, b""),  # our own asking
+        (ASKED, USAGE),  # the caller's
+    ],
+)
+def test_usage_reaches_only_those_who_asked_for_it(body: bytes, passes: bytes) -> None:
+    reader: Any = forwarding().of(visit(body)).observe(200, True)
+    assert reader.feed(USAGE) + reader.finish() == passes
+    assert reader.usage.output_tokens == 2
