@@ -79,11 +79,6 @@ def test_every_decision_has_a_colour_and_keeps_its_width(verb: Verb) -> None:
     assert painted.replace("\x1b[0m", "").split("m", 1)[1] == line(decision=verb.word)[13:]
 
 
-# PRODUCT BUG, proxy/console.py:47: a model's name is a caller's text, and reaches the operator's terminal
-# as it is. A line end in it forges a whole line of the log, an escape sequence clears the screen, sets the
-# clipboard or colours what follows. To see it: `excise serve` on a terminal, and then
-#   curl …/v1/chat/completions -d '{"model": "m\u001b[2J\n21:16:48.529 allow …", "messages": […]}'
-@pytest.mark.xfail(strict=True, reason="proxy/console.py prints callers' control characters")
 @pytest.mark.parametrize("name", ["gen_ai.request.model"])
 @pytest.mark.parametrize(
     "text",

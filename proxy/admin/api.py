@@ -31,7 +31,8 @@ def admin_app(token: str | None, status: Callable[[], dict[str, Any]]) -> web.Ap
             if not failures.has_capacity():
                 return json_answer({"error": "Too many failed attempts."}, 429)
             await failures.acquire()
-            return json_answer({"error": "A valid bearer token is required."}, 401)
+            said = {"error": "A valid bearer token is required."}
+            return json_answer(said, 401, WWW_Authenticate="Bearer")
         answer: web.StreamResponse = await handler(request)
         return answer
 

@@ -39,9 +39,10 @@ class Readiness:
         return {**self._states, **self._notes}
 
 
-def json_answer(body: Any, status: int = 200) -> web.Response:
-    """A JSON answer without our versions in its headers."""
+def json_answer(body: Any, status: int = 200, **more: str) -> web.Response:
+    """A JSON answer without our versions in its headers; `more` headers by name, `_` for `-`."""
     headers = {"Content-Type": JSON, "Server": "excise", "Cache-Control": "no-store"}
+    headers |= {name.replace("_", "-"): value for name, value in more.items()}
     return web.Response(body=orjson.dumps(body), status=status, headers=headers)
 
 
@@ -50,6 +51,10 @@ async def quiet(request: web.Request, handler: Any) -> web.StreamResponse:
     """Errors as JSON; what went wrong inside stays inside."""
     try:
         answer: web.StreamResponse = await handler(request)
+    except web.HTTPMethodNotAllowed as error:
+        return json_answer(
+            {"error": error.reason}, 405, Allow=",".join(sorted(error.allowed_methods))
+        )
     except web.HTTPException as error:
         return json_answer({"error": error.reason}, error.status)
     except Exception:
