@@ -40,7 +40,8 @@ from proxy.judgement import Judge
 from proxy.metrics import Metrics
 from proxy.passage import Exchange
 from proxy.pipeline import Pipeline
-from proxy.policy.load import load, warnings
+from proxy.policy.load import load
+from proxy.reload import InForce
 from proxy.sample_model import start_sample_model
 from proxy.settings import Settings, listen_address
 from proxy.upkeep import Upkeep
@@ -82,6 +83,7 @@ class App:
         self._opened = AsyncExitStack()
         """Undone in reverse, as far as `start` has come."""
         self._listener: Listener | None = None
+        self._in_force: InForce | None = None
         self.ports: dict[str, int] = {}
 
     async def start(self) -> None:
@@ -109,30 +111,30 @@ class App:
         self._log.say(
             "start",
             version=version,
-            mode=self._mode,
-            policy=self.policy.digest,
+            mode=self._pipeline.mode_in_force,
+            policy=self._pipeline.policy.digest,
             store="redis" if settings.redis_url else "memory",
             upstream="sample" if settings.upstream.url is None else "configured",
         )
         self.metrics.build(version)
-        self.metrics.policy(self.policy.digest, self._mode)
-        self.readiness.note("mode", self._mode)
         self.readiness.note("store", "ok" if settings.redis_url is None else "starting")
-        for one in warnings(self.policy, self.policy_path, self._clock.now()):
-            self._log.say(
-                "policy_warning",
-                file=one.file,
-                line=one.line,
-                column=one.column,
-                message=one.message,
-            )
+        self._in_force = in_force = InForce(
+            self._pipeline,
+            self._identifier,
+            self.policy_path,
+            settings.accounts,
+            log=self._log,
+            metrics=self.metrics,
+            readiness=self.readiness,
+            clock=self._clock,
+        )
         await self._open(
             "health",
             health_app(self.readiness, self.metrics, self._refresh_gauges),
             settings.health_listen,
         )
         await self._open("admin", admin_app(self._admin_token, self.status), settings.admin_listen)
-        self._look_after()
+        self._look_after(in_force)
         self._listener = listener
         host, port = listen_address(settings.listen)
         with _naming("data", settings.listen):
@@ -157,6 +159,11 @@ class App:
         if self._listener is not None:
             self._log.say("drain_finished", cut=cut)
 
+    def reload(self) -> None:
+        """Load policy and accounts anew; what has mistakes changes nothing, and is said."""
+        if self._in_force is not None:
+            self._in_force.reload()
+
     def hurry(self) -> None:
         """Shorten the drain to nothing."""
         if self._listener is not None:
@@ -166,25 +173,19 @@ class App:
         """What the admin API tells."""
         return {
             "version": metadata.version("excise"),
-            "mode": self._mode,
+            "mode": self._pipeline.mode_in_force,
             "policy": {
                 "path": str(self.policy_path),
-                "digest": self.policy.digest,
-                "mode": self.policy.mode,
+                "digest": self._pipeline.policy.digest,
+                "mode": self._pipeline.policy.mode,
                 "rules": [
                     {"name": rule.name, "kind": rule.kind, "mode": rule.mode}
-                    for rule in self.policy.rules
+                    for rule in self._pipeline.policy.rules
                 ],
             },
             "store": self._store.state,
             "active_requests": len(self._underway()),
         }
-
-    @property
-    def _mode(self) -> str:
-        """What is in force: the weaker of the process's mode and the policy's."""
-        mode = self._settings.mode
-        return self.policy.mode if mode == "enforce" else mode
 
     # Parts
 
@@ -216,7 +217,7 @@ class App:
     def _make_pipeline(self) -> Pipeline:
         settings, clock = self._settings, self._clock
         proven = ProvenKeys()
-        identifier = assembly.make_identifier(
+        identifier = self._identifier = assembly.make_identifier(
             settings,
             self._secret,
             self._accounts,
@@ -243,7 +244,7 @@ class App:
             on_fault=self._fault,
         )
 
-    def _look_after(self) -> None:
+    def _look_after(self, files: InForce) -> None:
         self._upkeep = Upkeep(
             store=self._store,
             shared=self._settings.redis_url is not None,
@@ -253,6 +254,7 @@ class App:
             clock=self._clock,
             underway=self._underway,
             on_fault=self._task_fault,
+            files=files,
         )
         task = asyncio.create_task(self._upkeep.run(), name="upkeep")
 
@@ -299,7 +301,7 @@ class App:
         self._log.put(event)
         self.metrics.rejected()
         speaker = dialect_for_errors(target, ())
-        reply = speaker.refusal(refusal, identifier, self.policy.refusal.contact_url)
+        reply = speaker.refusal(refusal, identifier, self._pipeline.policy.refusal.contact_url)
         return closing_answer(reply.status, reply.headers, reply.body)
 
     def _fault(self, identifier: str, error: BaseException) -> None:

@@ -94,6 +94,16 @@ OTHER_EVENTS: Final[dict[str, tuple[Level, str, tuple[str, ...]]]] = {
     "start": ("info", "the process begins", ("version", "mode", "policy", "store", "upstream")),
     "listening": ("info", "a listener is open", ("listener", "host", "port")),
     "ready": ("info", "requests are served", ()),
+    "reloaded": (
+        "info",
+        "a changed file is in force; requests under way end by what they began with",
+        ("what", "digest", "mode"),
+    ),
+    "reload_refused": (
+        "error",
+        "a changed file has mistakes; the last good one stays in force",
+        ("what", "mistakes"),
+    ),
     "store_down": ("error", "the store does not answer; `on_store_failure` decides", ("reason",)),
     "store_full": ("error", "the store is out of memory", ("reason",)),
     "store_up": ("info", "the store answers again", ()),

@@ -132,7 +132,10 @@ class Judge:
                     judgement.blocked_by = rule.name
         ops = [op for selected in local for op in selected.ops]
         readings = await self._store.apply_local(ops, self._clock.now())
-        judgement.store = "blocked" if judgement.blocked_by else "local" if local else "skipped"
+        if judgement.blocked_by:
+            judgement.store = "blocked"
+        elif local or judgement.store != "local":  # what an earlier stage has counted stays said
+            judgement.store = "local" if local else "skipped"
         counted = _assigned(local, readings)
         judgement.counted_locally += counted
         return counted

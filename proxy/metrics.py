@@ -78,6 +78,12 @@ class Metrics:
             ("store",),
             registry=registry,
         )
+        self.reloads = Counter(
+            "excise_reloads",
+            "Policies and accounts files loaded anew: ok or refused.",
+            ("what", "result"),
+            registry=registry,
+        )
         self.unsettled = Counter(
             "excise_settlements_lost", "Counter corrections given up.", registry=registry
         )

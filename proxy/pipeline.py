@@ -60,6 +60,11 @@ class Pipeline:
         self._emit = emit
         self._on_fault = on_fault
 
+    @property
+    def mode_in_force(self) -> Mode:
+        """The weaker of the process's mode and the policy's."""
+        return self.policy.mode if self.mode == "enforce" else self.mode
+
     async def run(self, exchange: Exchange) -> None:
         """Take one request down the line. Raises only what means that the client has gone."""
         now = self._clock.now()

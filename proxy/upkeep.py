@@ -1,6 +1,6 @@
 """
 What a process looks after once a second: a store that was lost, forgets or is shared with strangers, and
-streams that last.
+streams that last, files that change.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from proxy.counters.resilient import ResilientStore
 from proxy.errors import StoreError
 from proxy.eventlog import EventLog
 from proxy.passage import Exchange
+from proxy.reload import InForce
 
 TICK_S: Final = 1.0
 STREAM_OPEN_S: Final = 60.0
@@ -42,6 +43,7 @@ class Upkeep:
         clock: Clock,
         underway: Callable[[], list[Exchange]],
         on_fault: Callable[[BaseException], None],
+        files: InForce,
     ) -> None:
         self._store = store
         self._shared = shared
@@ -51,6 +53,7 @@ class Upkeep:
         self._clock = clock
         self._underway = underway
         self._on_fault = on_fault
+        self._files = files
         self._accepted = False
         self._announce_at: dict[str, float] = {}
         self._checked_at = -STORE_CHECK_S
@@ -75,6 +78,7 @@ class Upkeep:
                 await self._store.ready()
                 if self._accepted:  # only a write tells whether a full store has room again
                     await self._register()
+        self._files.look()
         self._announce_streams(now)
 
     async def _check_store(self) -> None:

@@ -33,7 +33,10 @@ from proxy.settings import Settings, load_settings
 @click.option("--mode", metavar="enforce|shadow|bypass", help="Whether the policy acts [enforce].")
 @click.option("--config", metavar="FILE", help="Settings file [excise.yaml, if there is one].")
 def serve(upstream: str | None, config: str | None, **flags: str | None) -> None:
-    """Run the proxy. Every setting has an EXCISE_… variable too: docs/settings.md."""
+    """Run the proxy. Every setting has an EXCISE_… variable too: docs/settings.md.
+
+    SIGHUP loads policy and accounts anew; a changed file is taken over by itself.
+    """
     environ = dict(os.environ)
     if config is not None:
         environ["EXCISE_CONFIG"] = config
@@ -62,6 +65,7 @@ async def _serve(settings: Settings) -> int:
 
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, end)
+        loop.add_signal_handler(signal.SIGHUP, app.reload)
         try:
             await app.start()
             await ended.wait()

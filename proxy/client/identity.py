@@ -81,6 +81,11 @@ class Identifier:
         """Whether unknown keys are refused in every mode, since ours would be sent for them."""
         return self._only_known
 
+    def replace_accounts(self, accounts: Accounts) -> None:
+        """Put another accounts file in force, from the next request on."""
+        self._accounts = accounts
+        self._ids.cache_clear()
+
     def identify(self, head: Head, now: float, keys: Keys) -> tuple[Client, Refusal | None]:
         """Who is asking, and why that is not enough to be served, if it is not."""
         address, note = self._resolver.resolve(head)

@@ -117,8 +117,10 @@ async def excise_inside(
     folder: Path, upstream_url: str | None, policy: str = OPEN_POLICY, **settings: Any
 ) -> AsyncIterator[Inside]:
     """Start an App; `settings` are nested as in excise.yaml. Stopped at the end, whatever happened."""
-    file = folder / "policy.yaml"
-    file.write_text(policy, encoding="utf-8")
+    file = settings.pop("policy_file", None)
+    if file is None:
+        file = folder / "policy.yaml"
+        file.write_text(policy, encoding="utf-8")
     anywhere = dict.fromkeys(("listen", "health_listen", "admin_listen"), "127.0.0.1:0")
     upstream_settings = {"url": upstream_url, **settings.pop("upstream", {})}
     settings.setdefault("drain", {"grace": 2.0})

@@ -1,0 +1,154 @@
+"""
+Files that change under a running process: looked at once a second, taken over whole or not at all.
+
+What cannot be loaded changes nothing: the last good one stays in force, and that is said until the file
+is mended. A file that is replaced by a rename or behind a symbolic link (as Kubernetes does with a
+ConfigMap) counts as changed like one that is written in place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from proxy.admin.health import Readiness
+from proxy.client.accounts import Accounts, load_accounts
+from proxy.client.identity import Identifier
+from proxy.clock import Clock
+from proxy.errors import ConfigurationError
+from proxy.eventlog import EventLog
+from proxy.metrics import Metrics
+from proxy.pipeline import Pipeline
+from proxy.policy.load import PolicyError, load, warnings
+from proxy.policy.model import Policy
+
+T = TypeVar("T")
+
+_Stamp = tuple[int, int, int] | None
+
+
+class Watched(Generic[T]):
+    """One file: `load` reads it, `take` puts it in force, `refuse` is told why it was not."""
+
+    def __init__(
+        self,
+        path: Path,
+        load: Callable[[Path], T],
+        take: Callable[[T], None],
+        refuse: Callable[[str], None],
+    ) -> None:
+        self._path = path
+        self._load = load
+        self._take = take
+        self._refuse = refuse
+        self._stamp = self._now()
+        self._coming = self._stamp
+
+    def look(self) -> None:
+        """Load the file again if it has changed, once it has stood still from one look to the next."""
+        now = self._now()
+        if now != self._stamp and now == self._coming:
+            self.reload()
+        self._coming = now
+
+    def reload(self) -> None:
+        """Load the file again, changed or not."""
+        # Taken before the file is read: a write in between is seen at the next look.
+        self._stamp = self._now()
+        try:
+            loaded = self._load(self._path)
+        except (PolicyError, ConfigurationError) as error:
+            self._refuse(str(error))
+        else:
+            self._take(loaded)
+
+    def _now(self) -> _Stamp:
+        try:
+            found = self._path.stat()
+        except OSError:
+            return None
+        return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+class InForce:
+    """The policy and the accounts in force, and the files that they come from."""
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        identifier: Identifier,
+        policy_path: Path,
+        accounts_path: Path | None,
+        *,
+        log: EventLog,
+        metrics: Metrics,
+        readiness: Readiness,
+        clock: Clock,
+    ) -> None:
+        self._pipeline = pipeline
+        self._identifier = identifier
+        self._policy_path = policy_path
+        self._log = log
+        self._metrics = metrics
+        self._readiness = readiness
+        self._clock = clock
+        self._files: list[Watched[Any]] = [
+            Watched(policy_path, load, self._take_policy, partial(self._keep, "policy"))
+        ]
+        if accounts_path is not None:
+            keep = partial(self._keep, "accounts")
+            self._files.append(Watched(accounts_path, load_accounts, self._take_accounts, keep))
+        self._tell()
+
+    def look(self) -> None:
+        """Take over what has changed."""
+        for file in self._files:
+            file.look()
+
+    def reload(self) -> None:
+        """Load everything anew."""
+        for file in self._files:
+            file.reload()
+
+    def _take_policy(self, policy: Policy) -> None:
+        self._readiness.note("policy_file", "ok")
+        if policy.digest == self._pipeline.policy.digest:
+            return
+        self._pipeline.policy = policy
+        self._reloaded("policy", digest=policy.digest, mode=self._pipeline.mode_in_force)
+        self._tell()
+
+    def _take_accounts(self, accounts: Accounts) -> None:
+        self._readiness.note("accounts_file", "ok")
+        self._identifier.replace_accounts(accounts)
+        self._reloaded("accounts")
+
+    def _reloaded(self, what: str, **more: str) -> None:
+        self._metrics.reloads.labels(what, "ok").inc()
+        self._log.say("reloaded", what=what, **more)
+
+    def _keep(self, what: str, mistakes: str) -> None:
+        lines = mistakes.splitlines()
+        more = f" (and {len(lines) - 1} more)" if len(lines) > 1 else ""
+        state = f"refused, the last good one is in force: {lines[0]}{more}"
+        self._readiness.note(f"{what}_file", state)
+        self._metrics.reloads.labels(what, "refused").inc()
+        self._log.say("reload_refused", what=what, mistakes=lines[:16])
+
+    def _tell(self) -> None:
+        """Show what is in force, and what in it has no effect."""
+        policy, mode = self._pipeline.policy, self._pipeline.mode_in_force
+        self._metrics.policy(policy.digest, mode)
+        self._readiness.note("mode", mode)
+        with suppress(OSError):
+            for one in warnings(policy, self._policy_path, self._clock.now()):
+                self._log.say(
+                    "policy_warning",
+                    file=one.file,
+                    line=one.line,
+                    column=one.column,
+                    message=one.message,
+                )

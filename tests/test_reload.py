@@ -1,0 +1,125 @@
+"""A changed policy or accounts file: taken over whole, or not at all."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+from tests.support.excise import running_excise
+from tests.support.inside import CHAT, Inside, excise_inside, post
+from tests.support.raw_upstream import plain, raw_upstream, replying
+
+CLOSED = """
+version: 1
+keys: {missing: allow, unknown: allow}
+rules:
+  - {name: few, kind: rate_limit, per: address, limit: 1/hour, burst: 3, action: throttle}
+"""
+
+
+async def looked(excise: Inside) -> None:
+    """Two looks: one sees the change, the next that it stands still."""
+    for _ in range(2):
+        await excise.app._upkeep._look(excise.app._clock.monotonic())
+
+
+async def test_a_changed_policy_is_in_force_and_keeps_its_counts(tmp_path: Path) -> None:
+    file = tmp_path / "policy.yaml"
+    async with (
+        raw_upstream(replying(plain())) as upstream,
+        excise_inside(tmp_path, upstream.url, CLOSED) as excise,
+    ):
+        for _ in range(2):
+            assert (await excise.exchange(post(CHAT)))[0] == 200
+        before = (await excise.log.wait_for())["policy"]
+        file.write_text(CLOSED.replace("burst: 3", "burst: 2"))
+        await looked(excise)
+        reloaded = await excise.log.wait_for("reloaded")
+        assert reloaded["digest"] != before
+        # Two have been taken of the two: the count has outlived the change of the limit.
+        assert (await excise.exchange(post(CHAT)))[0] == 429
+        assert (await excise.log.wait_for(decision="throttle"))["policy"] == reloaded["digest"]
+        metrics = await excise.metrics()
+        assert b'excise_reloads_total{result="ok",what="policy"} 1.0' in metrics
+        assert reloaded["digest"].encode() in metrics
+
+
+async def test_a_policy_with_a_mistake_changes_nothing_and_is_said_until_mended(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "policy.yaml"
+    async with (
+        raw_upstream(replying(plain())) as upstream,
+        excise_inside(tmp_path, upstream.url, CLOSED) as excise,
+    ):
+        file.write_text(CLOSED.replace("action: throttle", "action: trottle"))
+        await looked(excise)
+        refused = await excise.log.wait_for("reload_refused")
+        assert "policy.yaml:5:" in refused["mistakes"][0]
+        states = excise.app.readiness.states
+        assert "policy.yaml:5:" in states["policy_file"]
+        assert excise.app.readiness.ready
+        assert b'excise_reloads_total{result="refused",what="policy"} 1.0' in await excise.metrics()
+        assert [(await excise.exchange(post(CHAT)))[0] for _ in range(4)] == [200, 200, 200, 429]
+        file.write_text(CLOSED.replace("burst: 3", "burst: 30"))
+        await looked(excise)
+        await excise.log.wait_for("reloaded")
+        assert excise.app.readiness.states["policy_file"] == "ok"
+
+
+async def test_a_file_that_is_being_written_is_left_alone(tmp_path: Path) -> None:
+    file = tmp_path / "policy.yaml"
+    async with excise_inside(tmp_path, "http://127.0.0.1:1", CLOSED) as excise:
+        look = excise.app._in_force.look  # type: ignore[union-attr]
+        for size in range(40, len(CLOSED), 7):
+            file.write_text(CLOSED[:size])
+            look()
+        file.write_text(CLOSED + "# done\n")
+        look()
+        assert not [e for e in excise.log.events if e["event"].startswith("reload")]
+        look()
+        await excise.log.wait_for("reloaded")
+
+
+async def test_a_file_behind_a_link_that_is_swapped_is_seen(tmp_path: Path) -> None:
+    for name, text in (("one", CLOSED), ("two", CLOSED.replace("burst: 3", "burst: 1"))):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "p.yaml").write_text(text)
+    (tmp_path / "data").symlink_to(tmp_path / "one")
+    policy = tmp_path / "data" / "p.yaml"
+    async with excise_inside(tmp_path, "http://127.0.0.1:1", policy_file=policy) as excise:
+        (tmp_path / "new").symlink_to(tmp_path / "two")
+        (tmp_path / "new").rename(tmp_path / "data")
+        await looked(excise)
+        await excise.log.wait_for("reloaded")
+
+
+async def test_a_key_can_be_taken_away_without_a_restart(tmp_path: Path) -> None:
+    accounts = tmp_path / "accounts.yaml"
+    accounts.write_text("version: 1\naccounts: []\n")
+    strict = "version: 1\nkeys: {missing: block, unknown: block}\n"
+    asking = post(CHAT, headers=("Authorization: Bearer sk-1",))
+    settings = {"accounts": accounts, "secret": "0123456789abcdef"}
+    async with (
+        raw_upstream(replying(plain())) as upstream,
+        excise_inside(tmp_path, upstream.url, strict, **settings) as excise,
+    ):
+        assert (await excise.exchange(asking))[0] == 401
+        key_id = (await excise.log.wait_for())["api_key"]
+        named = f"version: 1\naccounts:\n  - {{account: acme, keys: [{key_id}]}}\n"
+        for text, status in ((named, 200), ("version: 1\naccounts: []\n", 401)):
+            accounts.write_text(text)
+            await looked(excise)
+            await excise.log.wait_for("reloaded", what="accounts")
+            assert (await excise.exchange(asking))[0] == status
+
+
+def test_sighup_loads_anew(tmp_path: Path) -> None:
+    with running_excise(tmp_path, CLOSED) as excise:
+        (tmp_path / "policy.yaml").write_text("version: 2\n")
+        excise.process.send_signal(signal.SIGHUP)
+        assert "version" in excise.wait_for("reload_refused")["mistakes"][0]
+        (tmp_path / "policy.yaml").write_text(CLOSED + "# other\n")
+        os.kill(excise.process.pid, signal.SIGHUP)
+        excise.wait_for("reloaded", what="policy")
