@@ -27,7 +27,7 @@ class ConsoleRenderer:
 
     def __call__(self, _logger: Any, _method: str, event: Mapping[str, Any]) -> str:
         """One line, without its line end. What callers sent can neither end it nor steer a terminal."""
-        event = {name: _shown(value) for name, value in event.items()}
+        event = {name: printable(value) for name, value in event.items()}
         clock = str(event["timestamp"])[11:23]
         if event["event"] != "request":
             level = str(event["level"])
@@ -56,14 +56,14 @@ class ConsoleRenderer:
         return f"\x1b[{code}m{text}\x1b[0m" if self._colour and code else text
 
 
-def _shown(value: Any) -> Any:
+def printable(value: Any) -> Any:
     """The value with characters that are not for the eye written as escapes."""
     if isinstance(value, str) and not value.isprintable():
         return value.encode("unicode_escape").decode("ascii")
     if isinstance(value, dict):
-        return {name: _shown(inner) for name, inner in value.items()}
+        return {name: printable(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_shown(inner) for inner in value]
+        return [printable(inner) for inner in value]
     return value
 
 

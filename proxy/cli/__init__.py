@@ -7,8 +7,12 @@ from importlib import metadata
 import click
 
 from proxy.cli.check import check
+from proxy.cli.explain import explain
 from proxy.cli.key_id import key_id
+from proxy.cli.rules import rules
+from proxy.cli.schema import schema
 from proxy.cli.serve import serve
+from proxy.cli.tail import tail
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -19,4 +23,8 @@ def main() -> None:
 
 main.add_command(serve)
 main.add_command(check)
+main.add_command(rules)
+main.add_command(schema)
+main.add_command(tail)
+main.add_command(explain)
 main.add_command(key_id)

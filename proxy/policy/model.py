@@ -14,7 +14,7 @@ from proxy.rules.base import Mode, OnStoreFailure, RuleKind
 from proxy.rules.fields import Names, wrong
 from proxy.rules.match import Match
 
-_STRICT = ConfigDict(extra="forbid", frozen=True)
+_STRICT = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class Defaults(BaseModel):

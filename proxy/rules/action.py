@@ -10,11 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Final
 
-from pydantic import PlainValidator
+from pydantic import PlainValidator, WithJsonSchema
 
 from proxy.decision import Verb
 from proxy.rules.fields import nearest, wrong
-from proxy.rules.units import parse_duration
+from proxy.rules.units import DURATION_PATTERN, parse_duration
 
 LONGEST_DELAY = 60.0
 """Seconds. Clients give up on a request that shows no sign of life for longer."""
@@ -91,5 +91,27 @@ def _near(word: str) -> str | None:
     return nearest(word, ("allow", "block", "delay", "log", "throttle"))
 
 
-ActionField = Annotated[Action, PlainValidator(parse_action, json_schema_input_type=str | dict)]
+_SCHEMA: Final = {
+    "anyOf": [
+        {"enum": list(_WORDS)},
+        {
+            "type": "object",
+            "properties": {
+                "delay": {
+                    "type": "object",
+                    "properties": {
+                        "at_most": {"type": "string", "pattern": DURATION_PATTERN},
+                        "then": {"enum": list(_THEN)},
+                    },
+                    "required": ["at_most"],
+                    "additionalProperties": False,
+                }
+            },
+            "required": ["delay"],
+            "additionalProperties": False,
+        },
+    ]
+}
+
+ActionField = Annotated[Action, PlainValidator(parse_action), WithJsonSchema(_SCHEMA)]
 """An action, from a word or a mapping of one key."""

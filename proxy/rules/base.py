@@ -30,7 +30,7 @@ _NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 class RuleKind(BaseModel):
     """Fields that all kinds share."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     kind: ClassVar[str]
     family: ClassVar[Family]
@@ -46,6 +46,7 @@ class RuleKind(BaseModel):
     per: Names
     """Whom the rule counts: a subject, or a list that makes one composite subject."""
     action: ActionField | None = None
+    """What is done about a finding: a word, or `{delay: {at_most: 2s, then: throttle}}`."""
     score: float | None = Field(default=None, gt=0, le=1000, strict=True)
     """Suspicion that a finding adds to the subject."""
     excuse: Names | None = None

@@ -9,12 +9,18 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
-from pydantic import PlainValidator
+from pydantic import PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from proxy.rules.units import Rate, parse_duration, parse_rate
+from proxy.rules.units import (
+    DURATION_PATTERN,
+    RATE_PATTERN,
+    Rate,
+    parse_duration,
+    parse_rate,
+)
 
 
 def wrong(
@@ -60,11 +66,24 @@ def _names(value: object) -> tuple[str, ...]:
     return tuple(names)
 
 
-Duration = Annotated[float, PlainValidator(_read(parse_duration), json_schema_input_type=str)]
+Duration = Annotated[
+    float,
+    PlainValidator(_read(parse_duration)),
+    WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN}),
+]
 """Seconds, from `250ms`, `2s`, `5m`, `1h`, `1d`."""
 
-RateField = Annotated[Rate, PlainValidator(_read(parse_rate), json_schema_input_type=str)]
+RateField = Annotated[
+    Rate,
+    PlainValidator(_read(parse_rate)),
+    WithJsonSchema({"type": "string", "pattern": RATE_PATTERN}),
+]
 """A rate, from `60/minute`."""
 
-Names = Annotated[tuple[str, ...], PlainValidator(_names, json_schema_input_type=str | list[str])]
+_WORD: Final = {"type": "string", "minLength": 1}
+Names = Annotated[
+    tuple[str, ...],
+    PlainValidator(_names),
+    WithJsonSchema({"anyOf": [_WORD, {"type": "array", "items": _WORD, "minItems": 1}]}),
+]
 """One word or a list of words."""

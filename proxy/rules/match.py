@@ -71,7 +71,9 @@ CLOSED: Final[dict[str, frozenset[str]]] = {
 class Match(BaseModel):
     """Which requests. Each key is one value or a list of values."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, populate_by_name=True, use_attribute_docstrings=True
+    )
 
     account: Names | None = None
     account_source: Names | None = None

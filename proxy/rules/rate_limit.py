@@ -26,14 +26,14 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Annotated, ClassVar, Final
 
-from pydantic import Field, PlainValidator
+from pydantic import Field, PlainValidator, WithJsonSchema
 
 from proxy.counters.protocol import Op, Reading, Take, Taken
 from proxy.decision import Evidence, Family, Finding, Verb
 from proxy.facts import PROFILES, Facts
 from proxy.rules.base import RuleKind
 from proxy.rules.fields import nearest, wrong
-from proxy.rules.units import Rate, parse_rate
+from proxy.rules.units import RATE_PATTERN, Rate, parse_rate
 
 MAX_BURST = 1_000_000
 
@@ -42,6 +42,20 @@ _BY: Final[dict[str, Callable[[Facts], str | None]]] = {
     "account": lambda facts: facts.client.account,
     "profile": lambda facts: facts.client.profile,
     "model": lambda facts: facts.ask.model if facts.ask is not None else None,
+}
+
+
+_RATE_SCHEMA: Final = {"type": "string", "pattern": RATE_PATTERN}
+_LIMIT_SCHEMA: Final = {
+    "anyOf": [
+        _RATE_SCHEMA,
+        {
+            "type": "object",
+            "properties": {"by": {"enum": list(_BY)}},
+            "required": ["by", "else"],
+            "additionalProperties": _RATE_SCHEMA,
+        },
+    ]
 }
 
 
@@ -90,7 +104,7 @@ class RateLimit(RuleKind):
     family: ClassVar[Family] = "volume"
     plain_limit: ClassVar[bool] = True
 
-    limit: Annotated[TieredRate, PlainValidator(_parse_limit, json_schema_input_type=str | dict)]
+    limit: Annotated[TieredRate, PlainValidator(_parse_limit), WithJsonSchema(_LIMIT_SCHEMA)]
     """`60/minute`, or tiers: `{by: tier, free: 20/minute, else: 60/minute}`."""
     burst: int | None = Field(default=None, ge=1, le=MAX_BURST, strict=True)
     """Requests that may come at one instant; a tenth of the rate's amount where absent."""

@@ -18,6 +18,8 @@ _UNITS = {
 }
 _DURATION = re.compile(r"([1-9][0-9]{0,8})(ms|s|m|h|d)\Z")
 _RATE = re.compile(r"([1-9][0-9]{0,9}) ?/ ?([1-9][0-9]{0,8})?(second|minute|hour|day|s|m|h|d)\Z")
+DURATION_PATTERN = f"^{_DURATION.pattern[:-2]}$"
+RATE_PATTERN = f"^{_RATE.pattern[:-2]}$"
 
 MAX_AMOUNT = 1_000_000_000
 MIN_PERIOD, MAX_PERIOD = 1.0, 31 * 86400.0

@@ -1,0 +1,70 @@
+"""
+The JSON Schema of a policy, for editors: made from the same models that load it.
+
+It says what a file may look like. What only the loader can tell (a subject that may not block, an exemption
+from a rule that is not there) `excise check` says.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from proxy.facts import PROFILES, UNKNOWN
+from proxy.policy.model import Policy
+from proxy.rules import RULE_KINDS
+from proxy.rules.match import CLOSED
+from proxy.rules.subjects import SUBJECTS
+
+Schema = dict[str, Any]
+
+DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
+
+
+def policy_schema() -> Schema:
+    """The schema of a whole policy file."""
+    schema = _cleaned(Policy.model_json_schema(by_alias=True))
+    definitions: Schema = schema.pop("$defs")
+    definitions.pop("RuleKind")
+    for kind in RULE_KINDS:
+        of_kind = _cleaned(kind.model_json_schema(by_alias=True))
+        definitions |= of_kind.pop("$defs", {})
+        of_kind["properties"] = {"kind": {"const": kind.kind}, **of_kind["properties"]}
+        of_kind["properties"]["per"] = _words(name for name in SUBJECTS if name not in UNKNOWN)
+        of_kind["properties"]["excuse"] = _words(PROFILES)
+        of_kind["required"] = ["kind", *of_kind["required"]]
+        definitions[kind.kind] = of_kind
+    properties = schema["properties"]
+    del properties["digest"]
+    of_rules = [{"$ref": f"#/$defs/{kind.kind}"} for kind in RULE_KINDS]
+    properties["rules"] = {"type": "array", "items": {"oneOf": of_rules}}
+    match = definitions["Match"]
+    match["minProperties"] = 1
+    for name in UNKNOWN:
+        match["properties"].pop(name, None)
+    for name, words in CLOSED.items():
+        match["properties"][name] = _words(sorted(words))
+    return {"$schema": DIALECT, "title": "Excise policy", **schema, "$defs": definitions}
+
+
+def _words(known: Any) -> Schema:
+    """One of these words, or a list of them."""
+    one = {"enum": list(known)}
+    return {"anyOf": [one, {"type": "array", "items": one, "minItems": 1}]}
+
+
+def _cleaned(node: Any) -> Any:
+    """Without titles, and without null: a field that has no value is left out."""
+    if isinstance(node, list):
+        return [_cleaned(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    cleaned = {
+        key: _cleaned(value) if key != "properties" else {k: _cleaned(v) for k, v in value.items()}
+        for key, value in node.items()
+        if not (key == "title" and isinstance(value, str))
+        and not (key == "default" and not isinstance(value, str | int | float))
+    }
+    choices = [one for one in cleaned.pop("anyOf", []) if one != {"type": "null"}]
+    if len(choices) == 1:
+        return {**choices[0], **cleaned}
+    return {**cleaned, "anyOf": choices} if choices else cleaned

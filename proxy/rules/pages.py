@@ -1,0 +1,36 @@
+"""The operator's page of each kind: its module's docstring, and its fields with their meaning."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+
+from proxy.rules.base import RuleKind
+
+_GENERATED = "<!-- made by `excise rules`; change the rule's own file instead -->"
+
+
+def page(kind: type[RuleKind]) -> str:
+    """The page as Markdown."""
+    told = inspect.getdoc(sys.modules[kind.__module__]) or ""
+    first, _, rest = told.partition("\n")
+    lines = [f"# {first.rstrip('.')}", "", _GENERATED, "", rest.strip(), "", "## Fields", ""]
+    lines += ["| field | default | meaning |", "|---|---|---|"]
+    own = [name for name in kind.model_fields if name not in RuleKind.model_fields]
+    for name in (*own, *RuleKind.model_fields):
+        field = kind.model_fields[name]
+        default = "required" if field.is_required() else _shown(field.default)
+        meaning = " ".join((field.description or "").split())
+        lines.append(f"| `{name}` | {default} | {meaning} |")
+    lines += ["", f"Evidence family: `{kind.family}`."]
+    return "\n".join(lines) + "\n"
+
+
+def summary(kind: type[RuleKind]) -> str:
+    """One line on a kind."""
+    told = inspect.getdoc(sys.modules[kind.__module__]) or ""
+    return told.partition("\n")[0].partition(": ")[2].rstrip(".")
+
+
+def _shown(default: object) -> str:
+    return "" if default is None or default == () else f"`{default}`"

@@ -1,0 +1,90 @@
+"""`excise rules` and `excise schema`: what they print is what ships, and the loader agrees."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from click.testing import CliRunner
+
+from proxy.cli import main
+from proxy.policy.yamltree import read_tree
+from proxy.rules import RULE_KINDS
+from proxy.rules.base import RuleKind
+from proxy.rules.pages import page
+
+HERE = Path(__file__).parents[2]
+SCHEMA = json.loads((HERE / "policies" / "policy.schema.json").read_text(encoding="utf-8"))
+GOOD = [*sorted((HERE / "tests/policy/good").glob("*.yaml")), *(HERE / "policies").rglob("*.yaml")]
+BAD = sorted((HERE / "tests/policy/bad").glob("*.yaml"))
+# Mistakes that editors can show as one types: shapes and words, not what fields mean together.
+SEEN_BY_EDITORS = (
+    "is not known here",
+    "is required",
+    "must be one of",
+    "must be a rate",
+    "has no value",
+)
+
+
+def run(*arguments: str) -> str:
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def data(file: Path) -> Any:
+    return read_tree(file.read_text(encoding="utf-8"), file.name).data
+
+
+def test_the_shipped_schema_is_the_printed_one() -> None:
+    assert json.loads(run("schema")) == SCHEMA
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+
+
+@pytest.mark.parametrize("file", GOOD, ids=lambda file: file.stem)
+def test_what_loads_is_sound_by_the_schema(file: Path) -> None:
+    jsonschema.validate(data(file), SCHEMA)
+
+
+def test_editors_show_the_mistakes_of_shape() -> None:
+    validator = jsonschema.Draft202012Validator(SCHEMA)
+    shown, missed = [], []
+    for file in BAD:
+        expected = file.read_text(encoding="utf-8").rpartition("# expect: ")[2]
+        if not any(words in expected for words in SEEN_BY_EDITORS):
+            continue
+        tree = read_tree(file.read_text(encoding="utf-8"), file.name)
+        if tree.mistakes:
+            continue
+        (missed if validator.is_valid(tree.data) else shown).append(file.stem)
+    assert len(shown) >= 20
+    assert missed == []
+
+
+@pytest.mark.parametrize("kind", RULE_KINDS, ids=lambda kind: kind.kind)
+def test_the_documented_page_is_the_printed_one(kind: type[RuleKind]) -> None:
+    printed = run("rules", kind.kind)
+    documented = (HERE / "docs" / "rules" / f"{kind.kind}.md").read_text(encoding="utf-8")
+    assert printed == documented == page(kind)
+
+
+@pytest.mark.parametrize("kind", RULE_KINDS, ids=lambda kind: kind.kind)
+def test_a_page_says_what_the_rule_cannot_see_and_whom_it_hits_wrongly(
+    kind: type[RuleKind],
+) -> None:
+    text = page(kind)
+    assert "Blind spot" in text
+    assert "False positives" in text
+    assert all(f"| `{name}` |" in text for name in kind.model_fields)
+    assert "|  |  |" not in text, "a field has no meaning"
+
+
+def test_kinds_are_listed_and_a_wrong_one_is_told_the_near_one() -> None:
+    assert run("rules").splitlines()[0].startswith("rate_limit  so many requests")
+    result = CliRunner().invoke(main, ["rules", "rate_limt"])
+    assert result.exit_code == 2
+    assert "did you mean `rate_limit`?" in result.output
