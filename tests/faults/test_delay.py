@@ -41,11 +41,11 @@ async def test_where_the_lane_is_full_the_rule_does_what_then_says(tmp_path: Pat
         await held(excise, 1)
         status, headers, _ = await excise.exchange(post(CHAT))
         assert status == 429
-        assert 19 <= int(headers["retry-after"]) <= 20
+        assert 10 < int(headers["retry-after"]) <= 20
         # What the refused one took is given back: the next may come no later than it could have.
         again, later, _ = await excise.exchange(post(CHAT))
         assert again == 429
-        assert 19 <= int(later["retry-after"]) <= 20
+        assert 10 < int(later["retry-after"]) <= 20  # 30, had it been kept
         assert len(upstream.calls) == 1
         waiting.close()
 

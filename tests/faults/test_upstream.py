@@ -266,11 +266,11 @@ async def test_a_short_reply_may_take_long_as_long_as_it_goes_on(tmp_path: Path)
     async def script(call: Call) -> None:
         await call.send(b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n")
         for _ in range(8):
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.2)  # the pace of a slow upstream: 1.6 s in all
             await call.send(b"x")
 
     async with (
         raw_upstream(script) as upstream,
-        excise_inside(tmp_path, upstream.url, upstream={"idle_timeout": 0.4}) as excise,
+        excise_inside(tmp_path, upstream.url, upstream={"idle_timeout": 1.2}) as excise,
     ):
         assert (await excise.exchange(post(CHAT)))[::2] == (200, b"xxxxxxxx")
