@@ -1,8 +1,8 @@
 """
 A sample model on loopback, for a first run without an upstream, for demonstrations and for tests.
 
-It speaks OpenAI chat completions and Anthropic messages, plain and streamed, with the ids, stop
-reasons and usage that the real APIs give. What it says is deterministic: it repeats the last user
+It speaks OpenAI chat completions and responses and Anthropic messages, plain and streamed, with the
+ids, stop reasons and usage that the real APIs give. What it says is deterministic: it repeats the last user
 message. It accepts any key.
 """
 
@@ -22,9 +22,11 @@ from aiohttp import web
 from proxy.dialects.anthropic_messages import ANTHROPIC_MESSAGES
 from proxy.dialects.base import Dialect, UnreadableBody
 from proxy.dialects.openai_chat import OPENAI_CHAT
+from proxy.dialects.openai_responses import OPENAI_RESPONSES
 from proxy.dialects.routes import dialect_for_errors
 from proxy.errors import Refusal
 from proxy.facts import Ask
+from proxy.sample_responses import response, response_events
 
 MODELS = ("sample-large", "sample-small")
 """What `/v1/models` lists; requests may name any model."""
@@ -64,7 +66,11 @@ def sample_model_app(token_delay: float = 0.02) -> web.Application:
     async def messages(request: web.Request) -> web.StreamResponse:
         return await _serve(request, ANTHROPIC_MESSAGES, token_delay)
 
+    async def responses(request: web.Request) -> web.StreamResponse:
+        return await _serve(request, OPENAI_RESPONSES, token_delay)
+
     app.router.add_post("/v1/chat/completions", chat)
+    app.router.add_post("/v1/responses", responses)
     app.router.add_post("/v1/messages", messages)
     app.router.add_get("/v1/models", _list_models)
     app.router.add_get("/v1/models/{id}", _get_model)
@@ -97,12 +103,28 @@ async def _serve(request: web.Request, dialect: Dialect, delay: float) -> web.St
     if fault is not None:
         return _error(dialect, 400, "invalid_value", fault)
     answer = _answer(ask)
-    openai = dialect is OPENAI_CHAT
     if not ask.stream:
-        reply = _completion(ask, answer) if openai else _message(answer)
+        reply = _reply(dialect, ask, answer)
         return web.Response(body=orjson.dumps(reply), headers=_JSON | _ids(dialect))
-    events = _completion_events(ask, answer) if openai else _message_events(answer)
+    events = _events(dialect, ask, answer)
     return await _stream(request, _ids(dialect), events, delay / ask.choices)
+
+
+def _reply(dialect: Dialect, ask: Ask, answer: _Answer) -> dict[str, Any]:
+    if dialect is OPENAI_CHAT:
+        return _completion(ask, answer)
+    if dialect is OPENAI_RESPONSES:
+        return response(answer.model, answer.tokens, answer.input_tokens, cut=answer.cut)
+    return _message(answer)
+
+
+def _events(dialect: Dialect, ask: Ask, answer: _Answer) -> list[bytes]:
+    if dialect is OPENAI_CHAT:
+        return _completion_events(ask, answer)
+    if dialect is OPENAI_RESPONSES:
+        events = response_events(answer.model, answer.tokens, answer.input_tokens, cut=answer.cut)
+        return [_event(event, event["type"]) for event in events]
+    return _message_events(answer)
 
 
 async def _stream(

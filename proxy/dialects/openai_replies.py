@@ -71,6 +71,62 @@ class OpenAIStream(StreamReader):
         return self.deltas
 
 
+def _response_usage(usage: object) -> Usage | None:
+    if type(usage) is not dict:
+        return None
+    given, made = usage.get("input_tokens_details"), usage.get("output_tokens_details")
+    return Usage(
+        input_tokens=tokens(usage.get("input_tokens")),
+        output_tokens=tokens(usage.get("output_tokens")),
+        reasoning_tokens=tokens(made.get("reasoning_tokens")) if type(made) is dict else None,
+        cached_tokens=tokens(given.get("cached_tokens")) if type(given) is dict else None,
+    )
+
+
+def _response_end(response: dict[str, Any]) -> str | None:
+    """`completed`, `failed` …, or why it is incomplete."""
+    details = response.get("incomplete_details")
+    reason = details.get("reason") if type(details) is dict else None
+    end = reason if type(reason) is str else response.get("status")
+    return end if type(end) is str and end else None
+
+
+class ResponsesStream(StreamReader):
+    """Reads the events of a response: usage and end in its last one, with the whole response."""
+
+    __slots__ = ()
+    delta_mark = b'"response.output_text.delta"'
+
+    _has_usage = staticmethod(re.compile(rb'"usage"\s*:\s*\{').search)
+
+    def noteworthy(self, events: bytes) -> bool:
+        """Whether a usage object stands in there."""
+        return b'"usage"' in events and self._has_usage(events) is not None
+
+    def take(self, event: dict[str, Any]) -> bool:
+        """Take over usage and how it ended. No event holds usage alone."""
+        response = event.get("response")
+        if type(response) is dict:
+            self.usage = _response_usage(response.get("usage")) or self.usage
+            self.finish_reason = _response_end(response) or self.finish_reason
+        return False
+
+    def estimated_output_tokens(self) -> int:
+        """One for each delta."""
+        return self.deltas
+
+
+class ResponsesPlain(PlainReader):
+    """Reads one response."""
+
+    __slots__ = ()
+
+    def take(self, reply: dict[str, Any]) -> None:
+        """Take over usage and how it ended."""
+        self.usage = _response_usage(reply.get("usage"))
+        self.finish_reason = _response_end(reply)
+
+
 class OpenAIPlain(PlainReader):
     """Reads one chat.completion."""
 

@@ -13,10 +13,11 @@ import re
 from proxy.dialects.anthropic_messages import ANTHROPIC_MESSAGES
 from proxy.dialects.base import Dialect
 from proxy.dialects.openai_chat import OPENAI_CHAT
+from proxy.dialects.openai_responses import OPENAI_RESPONSES
 from proxy.facts import Route
 from proxy.head import RawHeaders
 
-DIALECTS: tuple[Dialect, ...] = (OPENAI_CHAT, ANTHROPIC_MESSAGES)
+DIALECTS: tuple[Dialect, ...] = (OPENAI_CHAT, ANTHROPIC_MESSAGES, OPENAI_RESPONSES)
 """All that are served. The first one's error format is used where nothing hints at another."""
 
 _BY_NAME = {one.name: one for one in DIALECTS}
@@ -25,6 +26,7 @@ _BY_HEADER = {header: one for one in DIALECTS for header in one.header_hints}
 
 _OPENAI = OPENAI_CHAT.name
 _ANTHROPIC = ANTHROPIC_MESSAGES.name
+_RESPONSES = OPENAI_RESPONSES.name
 
 # Both APIs list models under one path: whose error format applies, only headers tell.
 _SHARED = ""
@@ -35,6 +37,7 @@ _UNKNOWN = {name: Route("unknown", name, "", "unknown") for name in (_SHARED, *_
 
 _EXACT: dict[tuple[str, str], Route] = {
     ("POST", "/v1/chat/completions"): Route("inspected", _OPENAI, "chat", "/v1/chat/completions"),
+    ("POST", "/v1/responses"): Route("inspected", _RESPONSES, "chat", "/v1/responses"),
     ("POST", "/v1/messages"): Route("inspected", _ANTHROPIC, "chat", "/v1/messages"),
     ("GET", "/v1/models"): _MODELS,
     ("HEAD", "/v1/models"): _MODELS,
