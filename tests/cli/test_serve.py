@@ -59,6 +59,18 @@ def test_what_cannot_work_is_said_in_one_line(
     assert "Traceback" not in ended.stdout + ended.stderr
 
 
+@pytest.mark.parametrize("credential", [b"sk-\x00operator", b"sk-one\nsk-two", b"\xff", b" \n"])
+def test_a_credential_that_no_header_can_hold_is_named(tmp_path: Path, credential: bytes) -> None:
+    (tmp_path / "credential").write_bytes(credential)
+    (tmp_path / "accounts.yaml").write_text("version: 1\naccounts: []\n")
+    ended = serve(
+        tmp_path, accounts="accounts.yaml", secret=SECRET, upstream_credential_file="credential"
+    )
+    assert ended.returncode == 1
+    assert "one line of printable ASCII" in ended.stderr
+    assert "operator" not in ended.stderr
+
+
 @pytest.mark.parametrize("listener", ["listen", "health_listen", "admin_listen"])
 def test_an_address_in_use_is_named(tmp_path: Path, listener: str) -> None:
     with socket.socket() as taken:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from pathlib import Path
 
@@ -397,3 +398,18 @@ async def test_where_our_key_is_sent_no_unknown_route_passes_in_any_mode(tmp_pat
             status, _, _ = await excise.exchange(post(b"", "/v1/organization/admin_api_keys"))
             assert status == 404
             assert upstream.calls == []
+
+
+async def test_a_head_that_never_ends_is_cut_off_by_its_size(tmp_path: Path) -> None:
+    async with excise_inside(tmp_path, "http://127.0.0.1:1") as excise:
+        reader, writer = await excise.send(b"GET /v1/models HTTP/1.1\r\nHost: x\r\n")
+        line = b"X-%d: " + b"a" * 2000 + b"\r\n"
+        async with asyncio.timeout(10):
+            with contextlib.suppress(ConnectionError):
+                for number in range(90):
+                    writer.write(line % number)
+                    await writer.drain()
+            status, _ = await read_head(reader)
+        assert status == 431
+        assert (await excise.log.wait_for())["reason"] == "headers_too_large"
+        writer.close()

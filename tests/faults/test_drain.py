@@ -103,8 +103,8 @@ async def test_a_request_after_sigterm_on_an_open_connection_is_the_last(tmp_pat
         stopping = asyncio.create_task(excise.app.stop())
         await excise.log.wait_for("drain_started")
         release.set()
-        status, _ = await read_head(reader)
-        assert status == 200
+        status, headers = await read_head(reader)
+        assert (status, headers["connection"]) == (200, "close")
         await asyncio.wait_for(reader.read(), 5)
         await asyncio.wait_for(stopping, 10)
         writer.close()

@@ -274,3 +274,15 @@ async def test_a_short_reply_may_take_long_as_long_as_it_goes_on(tmp_path: Path)
         excise_inside(tmp_path, upstream.url, upstream={"idle_timeout": 1.2}) as excise,
     ):
         assert (await excise.exchange(post(CHAT)))[::2] == (200, b"xxxxxxxx")
+
+
+async def test_a_reason_phrase_with_control_bytes_is_replaced(tmp_path: Path) -> None:
+    answer = plain(status=b"200 fine\x01bad")
+    async with (
+        raw_upstream(replying(answer)) as upstream,
+        excise_inside(tmp_path, upstream.url) as excise,
+    ):
+        reader, writer = await excise.send(post(CHAT))
+        line = await reader.readline()
+        assert line == b"HTTP/1.1 200 OK\r\n"
+        writer.close()
