@@ -19,7 +19,7 @@ from aiohttp import web
 from proxy import assembly
 from proxy.admin.api import admin_app
 from proxy.admin.health import Readiness, health_app
-from proxy.client.accounts import load_accounts
+from proxy.client.accounts import Accounts, load_accounts
 from proxy.client.proofs import Proofs
 from proxy.client.proven import ProvenKeys
 from proxy.clock import Clock, SystemClock
@@ -41,7 +41,7 @@ from proxy.metrics import Metrics
 from proxy.passage import Exchange
 from proxy.pipeline import Pipeline
 from proxy.policy.load import load
-from proxy.reload import InForce
+from proxy.reload import InForce, Stamp, stamp_of
 from proxy.sample_model import start_sample_model
 from proxy.settings import Settings, listen_address
 from proxy.upkeep import Upkeep
@@ -60,6 +60,13 @@ def _naming(listener: str, address: str) -> Iterator[None]:
         raise ConfigurationError(f"cannot listen on {address} ({listener}): {reason}") from None
 
 
+def _collect_garbage_less() -> None:
+    """What lives as long as the process need not be looked at again and again: 6 % of a request."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
+
+
 class App:
     """One Excise process. `start`, wait for a signal, `stop`."""
 
@@ -69,11 +76,16 @@ class App:
         self._log = log
         self._clock = clock or SystemClock()
         self._secret = assembly.make_secret(settings)
-        self._accounts = None if settings.accounts is None else load_accounts(settings.accounts)
+        self._accounts: Accounts | None = None
+        self._accounts_file: tuple[Path, Stamp] | None = None
+        if settings.accounts is not None:
+            self._accounts_file = (settings.accounts, stamp_of(settings.accounts))
+            self._accounts = load_accounts(settings.accounts)
         self._credential = assembly.read_credential(settings)
         self._admin_token = assembly.read_admin_token(settings)
         default = "observe.yaml" if settings.upstream.url else "default.yaml"
         self.policy_path = settings.policy or assembly.shipped_policy(default)
+        self._policy_file = (self.policy_path, stamp_of(self.policy_path))
         self.policy = load(self.policy_path)
         self.metrics = Metrics()
         self.readiness = Readiness("policy", "secret", "serving")
@@ -92,7 +104,6 @@ class App:
         `stop` must follow, also where this raises.
         """
         settings = self._settings
-        version = metadata.version("excise")
         url = await self._upstream_url()
         self._make_store()
         upstream = assembly.make_upstream(settings, url)
@@ -108,21 +119,13 @@ class App:
             assembly.server_limits(settings),
             concurrent=settings.limits.concurrent_requests,
         )
-        self._log.say(
-            "start",
-            version=version,
-            mode=self._pipeline.mode_in_force,
-            policy=self._pipeline.policy.digest,
-            store="redis" if settings.redis_url else "memory",
-            upstream="sample" if settings.upstream.url is None else "configured",
-        )
-        self.metrics.build(version)
+        self._say_start()
         self.readiness.note("store", "ok" if settings.redis_url is None else "starting")
         self._in_force = in_force = InForce(
             self._pipeline,
             self._identifier,
-            self.policy_path,
-            settings.accounts,
+            self._policy_file,
+            self._accounts_file,
             log=self._log,
             metrics=self.metrics,
             readiness=self.readiness,
@@ -141,11 +144,20 @@ class App:
             bound = await listener.start(host, port)
         self._listening("data", host, bound)
         self.readiness.set("serving")
-        # What lives as long as the process need not be looked at again and again: 6 % of a request.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(50_000, 20, 100)
+        _collect_garbage_less()
         self._log.say("ready")
+
+    def _say_start(self) -> None:
+        settings, version = self._settings, metadata.version("excise")
+        self._log.say(
+            "start",
+            version=version,
+            mode=self._pipeline.mode_in_force,
+            policy=self._pipeline.policy.digest,
+            store="redis" if settings.redis_url else "memory",
+            upstream="sample" if settings.upstream.url is None else "configured",
+        )
+        self.metrics.build(version)
 
     async def stop(self) -> None:
         """Drain: red, no new requests, grace for those under way, then cut; flush what is queued."""

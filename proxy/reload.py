@@ -27,7 +27,16 @@ from proxy.policy.model import Policy
 
 T = TypeVar("T")
 
-_Stamp = tuple[int, int, int] | None
+Stamp = tuple[int, int, int] | None
+
+
+def stamp_of(path: Path) -> Stamp:
+    """What tells one version of a file from the next; None where there is no file."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 class Watched(Generic[T]):
@@ -39,17 +48,19 @@ class Watched(Generic[T]):
         load: Callable[[Path], T],
         take: Callable[[T], None],
         refuse: Callable[[str], None],
+        stamp: Stamp,
     ) -> None:
+        """`stamp` is that of the version in force, taken before it was loaded."""
         self._path = path
         self._load = load
         self._take = take
         self._refuse = refuse
-        self._stamp = self._now()
-        self._coming = self._stamp
+        self._stamp = stamp
+        self._coming = stamp
 
     def look(self) -> None:
         """Load the file again if it has changed, once it has stood still from one look to the next."""
-        now = self._now()
+        now = stamp_of(self._path)
         if now != self._stamp and now == self._coming:
             self.reload()
         self._coming = now
@@ -57,20 +68,13 @@ class Watched(Generic[T]):
     def reload(self) -> None:
         """Load the file again, changed or not."""
         # Taken before the file is read: a write in between is seen at the next look.
-        self._stamp = self._now()
+        self._stamp = stamp_of(self._path)
         try:
             loaded = self._load(self._path)
         except (PolicyError, ConfigurationError) as error:
             self._refuse(str(error))
         else:
             self._take(loaded)
-
-    def _now(self) -> _Stamp:
-        try:
-            found = self._path.stat()
-        except OSError:
-            return None
-        return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 class InForce:
@@ -80,8 +84,8 @@ class InForce:
         self,
         pipeline: Pipeline,
         identifier: Identifier,
-        policy_path: Path,
-        accounts_path: Path | None,
+        policy: tuple[Path, Stamp],
+        accounts: tuple[Path, Stamp] | None,
         *,
         log: EventLog,
         metrics: Metrics,
@@ -90,17 +94,20 @@ class InForce:
     ) -> None:
         self._pipeline = pipeline
         self._identifier = identifier
-        self._policy_path = policy_path
+        self._policy_path, stamp = policy
         self._log = log
         self._metrics = metrics
         self._readiness = readiness
         self._clock = clock
         self._files: list[Watched[Any]] = [
-            Watched(policy_path, load, self._take_policy, partial(self._keep, "policy"))
+            Watched(
+                self._policy_path, load, self._take_policy, partial(self._keep, "policy"), stamp
+            )
         ]
-        if accounts_path is not None:
+        if accounts is not None:
+            path, stamp = accounts
             keep = partial(self._keep, "accounts")
-            self._files.append(Watched(accounts_path, load_accounts, self._take_accounts, keep))
+            self._files.append(Watched(path, load_accounts, self._take_accounts, keep, stamp))
         self._tell()
 
     def look(self) -> None:

@@ -6,6 +6,8 @@ import os
 import signal
 from pathlib import Path
 
+from proxy.policy.load import load
+from proxy.reload import Watched, stamp_of
 from tests.support.excise import running_excise
 from tests.support.inside import CHAT, Inside, excise_inside, post
 from tests.support.raw_upstream import plain, raw_upstream, replying
@@ -92,7 +94,20 @@ async def test_a_file_behind_a_link_that_is_swapped_is_seen(tmp_path: Path) -> N
         (tmp_path / "new").symlink_to(tmp_path / "two")
         (tmp_path / "new").rename(tmp_path / "data")
         await looked(excise)
-        await excise.log.wait_for("reloaded")
+        digest = (await excise.log.wait_for("reloaded"))["digest"]
+        assert digest == load(tmp_path / "two" / "p.yaml").digest
+
+
+async def test_a_change_between_loading_and_watching_is_seen(tmp_path: Path) -> None:
+    file = tmp_path / "policy.yaml"
+    file.write_text(CLOSED)
+    earlier = stamp_of(file)
+    file.write_text(CLOSED + "# changed\n")
+    taken: list[str] = []
+    watched = Watched(file, Path.read_text, taken.append, taken.append, earlier)
+    for _ in range(3):
+        watched.look()
+    assert taken == [CLOSED + "# changed\n"]
 
 
 async def test_a_key_can_be_taken_away_without_a_restart(tmp_path: Path) -> None:

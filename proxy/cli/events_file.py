@@ -20,7 +20,11 @@ def event_of(line: bytes) -> dict[str, Any] | None:
         event = orjson.loads(line)
     except orjson.JSONDecodeError:
         return None
-    return event if isinstance(event, dict) and "event" in event else None
+    if not isinstance(event, dict):
+        return None
+    named = isinstance(event.get("event"), str) and isinstance(event.get("timestamp"), str)
+    whole = event.get("event") != "request" or {"decision", "request_id"} <= event.keys()
+    return event if named and whole else None
 
 
 def lines_of(file: Path | None) -> Iterator[bytes]:
@@ -53,6 +57,8 @@ def follow(file: Path, *, from_start: bool = False) -> Iterator[bytes | None]:
             if opened is not None and _replaced(file, opened):
                 opened.close()
                 opened = None
+                if rest:
+                    yield rest
                 continue
             yield None
             time.sleep(POLL_S)

@@ -27,7 +27,7 @@ from proxy.dialects.jsonbody import (
     string,
     wrong_type,
 )
-from proxy.facts import Ask, Reasoning, Turn, Usage
+from proxy.facts import Ask, Reasoning, Turn
 
 _KEYS = frozenset(
     [
@@ -205,13 +205,6 @@ class AnthropicMessages:
     def ask_usage(self, body: bytes, parsed: JsonObject) -> bytes | None:
         """Streams report their usage unasked."""
         return None
-
-    def usage_of(self, body: bytes) -> Usage | None:
-        """What a whole, plain reply says it used."""
-        reader = AnthropicPlain()
-        reader.feed(body)
-        reader.finish()
-        return reader.usage
 
     def reply_reader(self, *, streamed: bool, drop_usage: bool = False) -> ReplyReader:
         """A reader for one reply. Usage stands in events that clients need: none is dropped."""

@@ -90,10 +90,6 @@ class Dialect(Protocol):
         """The body changed so that the stream reports its usage; None where nothing need change."""
         ...
 
-    def usage_of(self, body: bytes) -> Usage | None:
-        """What a whole, plain reply says it used."""
-        ...
-
     def reply_reader(self, *, streamed: bool, drop_usage: bool = False) -> ReplyReader:
         """A reader for one reply: server-sent events where `streamed`, else a JSON object.
 

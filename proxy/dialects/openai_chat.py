@@ -30,7 +30,7 @@ from proxy.dialects.jsonbody import (
     wrong_type,
 )
 from proxy.dialects.openai_replies import OpenAIPlain, OpenAIStream, openai_refusal
-from proxy.facts import Ask, Reasoning, Turn, Usage
+from proxy.facts import Ask, Reasoning, Turn
 
 _KEYS = frozenset(
     [
@@ -89,7 +89,7 @@ def read(body: bytes) -> ReadAsk:
         () if bias is None else _logit_bias(bias),
         None if (value := get("reasoning_effort")) is None else _reasoning(value),
         () if tools is None and functions is None else _tool_names(tools, functions),
-        _end_user(get("safety_identifier"), get("user")),
+        end_user(get("safety_identifier"), get("user")),
         not stream or _asks_usage(get("stream_options")),
         tuple(parsed),
     )
@@ -199,8 +199,8 @@ def _tool_names(tools: object, functions: object) -> tuple[str, ...]:
     return tuple(name for one in declared if type(name := one.get("name")) is str)
 
 
-def _end_user(safety_identifier: object, user: object) -> str | None:
-    # `safety_identifier` is the name that replaces `user`; an empty one names nobody.
+def end_user(safety_identifier: object, user: object) -> str | None:
+    """Whom the caller asks for; `safety_identifier` replaces `user`, an empty one names nobody."""
     if user is not None:
         user = string(user, "user")
     if safety_identifier is not None:
@@ -256,13 +256,6 @@ class OpenAIChat:
     read = staticmethod(read)
     ask_usage = staticmethod(ask_usage)
     refusal = staticmethod(openai_refusal)
-
-    def usage_of(self, body: bytes) -> Usage | None:
-        """What a whole, plain reply says it used."""
-        reader = OpenAIPlain()
-        reader.feed(body)
-        reader.finish()
-        return reader.usage
 
     def reply_reader(self, *, streamed: bool, drop_usage: bool = False) -> ReplyReader:
         """A reader for one reply."""

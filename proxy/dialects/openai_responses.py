@@ -22,8 +22,9 @@ from proxy.dialects.jsonbody import (
     string,
     wrong_type,
 )
+from proxy.dialects.openai_chat import end_user
 from proxy.dialects.openai_replies import ResponsesPlain, ResponsesStream, openai_refusal
-from proxy.facts import Ask, Reasoning, Turn, Usage
+from proxy.facts import Ask, Reasoning, Turn
 
 _KEYS = frozenset(
     [
@@ -77,7 +78,7 @@ def read(body: bytes) -> ReadAsk:
         (),
         None if reasoning is None else _reasoning(reasoning),
         _tool_names(get("tools")),
-        _end_user(get("safety_identifier"), get("user")),
+        end_user(get("safety_identifier"), get("user")),
         True,
         tuple(parsed),
     )
@@ -151,14 +152,6 @@ def _tool_names(tools: object) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _end_user(safety_identifier: object, user: object) -> str | None:
-    if user is not None:
-        user = string(user, "user")
-    if safety_identifier is not None:
-        user = string(safety_identifier, "safety_identifier") or user
-    return user or None
-
-
 class OpenAIResponses:
     """See `base.Dialect`."""
 
@@ -172,13 +165,6 @@ class OpenAIResponses:
     def ask_usage(self, _body: bytes, _parsed: JsonObject) -> bytes | None:
         """Nothing: the last event always has the usage."""
         return None
-
-    def usage_of(self, body: bytes) -> Usage | None:
-        """What a whole, plain reply says it used."""
-        reader = ResponsesPlain()
-        reader.feed(body)
-        reader.finish()
-        return reader.usage
 
     def reply_reader(self, *, streamed: bool, drop_usage: bool = False) -> ReplyReader:
         """A reader for one reply; its usage is part of the last event and never withheld."""

@@ -96,7 +96,8 @@ class DataConnection(web.RequestHandler):
         self._head_bytes += size
         if self._head_wait is None:
             self._head_wait = self._server.watch.wait(limits.receive_timeout, self._head_timed_out)
-        if self._head_bytes > limits.header_bytes + MAX_LINE:
+        # The request line and the headers may have so many each; `screen` looks at whole heads.
+        if self._head_bytes > 2 * limits.header_bytes:
             self._write_rejection(HEAD_TOO_LARGE, None)
             self.force_close()
 

@@ -39,6 +39,8 @@ EVENTS = [
     json.dumps({"event": "ready", "level": "info", "timestamp": "2026-02-03T09:14:05.000Z"}),
     "Traceback (most recent call last):",
     '{"not": "an event"}',
+    '{"event": "request", "logger": "another program"}',
+    '{"event": 7, "timestamp": 7}',
 ]
 
 
@@ -100,11 +102,11 @@ def test_a_rotated_log_is_read_to_its_end_and_its_successor_from_the_beginning(
         writer.flush()
         assert until_idle(lines) == [b"one"]
         log.rename(tmp_path / "events.log.1")
-        writer.write(b"o\n")
+        writer.write(b"o\nlast")
         writer.flush()
         assert until_idle(lines) == [b"two"]
     log.write_bytes(b"three\n")
-    assert until_idle(lines) == [b"three"]
+    assert until_idle(lines) == [b"last", b"three"]
     lines.close()  # type: ignore[attr-defined]
 
 

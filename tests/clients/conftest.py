@@ -5,9 +5,10 @@ from __future__ import annotations
 import gzip
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import openai
 import pytest
 
 from tests.support.excise import Excise, running_excise
@@ -68,3 +69,19 @@ def evaluation_prompts() -> list[str]:
 @pytest.fixture(scope="session")
 def prompts() -> list[str]:
     return OWN_PROMPTS + evaluation_prompts()
+
+
+@pytest.fixture
+def client(excise: Excise, request: pytest.FixtureRequest) -> Iterator[openai.OpenAI]:
+    key = f"sk-{request.node.name}"
+    with openai.OpenAI(api_key=key, base_url=f"{excise.url}/v1", max_retries=0) as made:
+        yield made
+
+
+@pytest.fixture
+async def async_client(
+    excise: Excise, request: pytest.FixtureRequest
+) -> AsyncIterator[openai.AsyncOpenAI]:
+    key = f"sk-{request.node.name}"
+    async with openai.AsyncOpenAI(api_key=key, base_url=f"{excise.url}/v1", max_retries=0) as made:
+        yield made

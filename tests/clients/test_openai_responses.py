@@ -2,29 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import openai
 import pytest
 
 from tests.support.excise import Excise
-
-
-@pytest.fixture
-def client(excise: Excise, request: pytest.FixtureRequest) -> Iterator[openai.OpenAI]:
-    key = f"sk-{request.node.name}"
-    with openai.OpenAI(api_key=key, base_url=f"{excise.url}/v1", max_retries=0) as made:
-        yield made
-
-
-@pytest.fixture
-async def async_client(
-    excise: Excise, request: pytest.FixtureRequest
-) -> AsyncIterator[openai.AsyncOpenAI]:
-    key = f"sk-{request.node.name}"
-    async with openai.AsyncOpenAI(api_key=key, base_url=f"{excise.url}/v1", max_retries=0) as made:
-        yield made
 
 
 def test_prompts_arrive_and_answers_come_back(
