@@ -22,9 +22,14 @@ from proxy.counters.protocol import (
     Forget,
     Held,
     Lease,
+    Novel,
+    Novelty,
     Op,
+    Post,
+    Posts,
     Raise,
     Reading,
+    ReadPosts,
     ReadScore,
     Refund,
     Release,
@@ -37,6 +42,7 @@ from proxy.counters.protocol import (
     Taken,
     Total,
     Uncount,
+    Unnovel,
 )
 
 LEVEL_MIN = 0.01
@@ -91,6 +97,10 @@ def pack(prefix: str, ops: Sequence[Op], now: int | None) -> tuple[int, bytes]:
         keys.append(key)
         if isinstance(op, (Reserve, Settle)):
             keys.append(f"{key}:{op.id}")
+        elif isinstance(op, (Novel, Unnovel)):
+            keys += (f"{key}:0", f"{key}:1")
+        elif isinstance(op, (Post, ReadPosts)):
+            keys += (f"{key}:posted", f"{key}:ends")
     words = [str(len(keys)), *keys, *words]
     pieces: list[bytes] = []
     for word in words:
@@ -130,12 +140,23 @@ def _forget(op: Forget) -> str:
     return f"F {op.item:016x} {micros(op.at)} {previous}"
 
 
+def _unnovel(op: Unnovel) -> str:
+    fresh = ",".join(map(str, op.fresh)) or "-"
+    return f"O {micros(op.window)} {op.weight} {micros(op.at)} {fresh}"
+
+
+def _post(op: Post) -> str:
+    return f"W {micros(op.ttl)} {len(op.name.encode())} {op.name}{op.text}"
+
+
 # The values are functions of exactly their key's type, which a mapping's type cannot say.
 _WORD: Final[Mapping[type[Op], Callable[[Any], str]]] = {
     Count: lambda op: f"C {micros(op.window)} {op.weight}",
     Uncount: lambda op: f"U {micros(op.window)} {op.weight} {micros(op.at)}",
-    Distinct: lambda op: f"D {micros(op.window)} {op.item:016x}",
+    Distinct: lambda op: f"D {micros(op.window)} {op.item:016x} {op.most}",
     Forget: _forget,
+    Novel: lambda op: f"N {micros(op.window)} {','.join(map(str, op.marks))}",
+    Unnovel: _unnovel,
     Take: _take,
     Refund: _refund,
     Reserve: _reserve,
@@ -145,6 +166,8 @@ _WORD: Final[Mapping[type[Op], Callable[[Any], str]]] = {
     Seen: lambda op: f"S {micros(op.ttl)} {op.who}",
     Raise: lambda op: f"P {op.level!r} {micros(op.half_life)} {op.rule}",
     ReadScore: lambda _: "Q",
+    Post: _post,
+    ReadPosts: lambda op: f"M {micros(op.since)}",
 }
 
 
@@ -157,6 +180,12 @@ def _read_different(_: Op, line: bytes) -> Reading:
     distinct, now, previous = line.split()
     earlier = None if previous == b"-" else int(previous) / 1e6
     return Different(int(distinct), int(now) / 1e6, earlier)
+
+
+def _read_novelty(_: Op, line: bytes) -> Reading:
+    total, now, weight, fresh = line.split()
+    marks = () if fresh == b"-" else tuple(map(int, fresh.split(b",")))
+    return Novelty(int(total) / 1000, int(now) / 1e6, int(weight), marks)
 
 
 def _read_taken(_: Op, line: bytes) -> Reading:
@@ -180,6 +209,12 @@ def _read_scores(op: Raise | ReadScore, line: bytes) -> Reading:
     return decayed(entries, int(now), op.half_life)
 
 
+def _read_posts(_: Op, line: bytes) -> Reading:
+    until, *flat = orjson.loads(line)
+    posts = [(flat[i], flat[i + 1], int(flat[i + 2]) / 1e6) for i in range(0, len(flat), 3)]
+    return Posts(tuple(posts), int(until) / 1e6)
+
+
 def _read_done(_: Op, __: bytes) -> Reading:
     return DONE
 
@@ -189,6 +224,8 @@ _READ: Final[Mapping[type[Op], Callable[[Any, bytes], Reading]]] = {
     Uncount: _read_done,
     Distinct: _read_different,
     Forget: _read_done,
+    Novel: _read_novelty,
+    Unnovel: _read_done,
     Take: _read_taken,
     Refund: _read_done,
     Reserve: _read_taken,
@@ -198,4 +235,6 @@ _READ: Final[Mapping[type[Op], Callable[[Any, bytes], Reading]]] = {
     Seen: _read_sighting,
     Raise: _read_scores,
     ReadScore: _read_scores,
+    Post: _read_done,
+    ReadPosts: _read_posts,
 }

@@ -3,12 +3,11 @@
 -- A few more are held than are ever told, so that sightings which are then forgotten do not push
 -- the reading below its cap.
 
-local DISTINCT_MAX = 128
-local HELD = 160
+local SPARE = 32
 
 kinds.D = function(arg, key)
-  local window, item = match(arg, '^. (%S+) (%S+)')
-  window = tonumber(window)
+  local window, item, most = match(arg, '^. (%S+) (%S+) (%S+)')
+  window, most = tonumber(window), tonumber(most)
   local now = max(clock, highest(key) or clock)
   local previous = call('ZSCORE', key, item)
   if previous and tonumber(previous) <= now - window then
@@ -17,11 +16,11 @@ kinds.D = function(arg, key)
   call('ZADD', key, now, item)
   call('ZREMRANGEBYSCORE', key, '-inf', now - window)
   local held = call('ZCARD', key)
-  if held > HELD then
-    call('ZREMRANGEBYRANK', key, 0, held - HELD - 1)
+  if held > most + SPARE then
+    call('ZREMRANGEBYRANK', key, 0, held - most - SPARE - 1)
   end
   keep(key, window)
-  return format('%d %.0f %s', min(held, DISTINCT_MAX), now, previous or '-')
+  return format('%d %.0f %s', min(held, most), now, previous or '-')
 end
 
 kinds.F = function(arg, key)

@@ -16,15 +16,20 @@ from typing import Any, ClassVar, Final, TypeVar
 
 from proxy.clock import Clock
 from proxy.counters.codec import DONE, micros, ratio
+from proxy.counters.novelty import Board, Panes
 from proxy.counters.protocol import (
     Abandoned,
     Count,
     Distinct,
     Forget,
     Lease,
+    Novel,
     Op,
+    Post,
+    Posts,
     Raise,
     Reading,
+    ReadPosts,
     ReadScore,
     Refund,
     Release,
@@ -35,6 +40,7 @@ from proxy.counters.protocol import (
     Take,
     Taken,
     Uncount,
+    Unnovel,
 )
 from proxy.counters.states import (
     FADED,
@@ -54,6 +60,9 @@ S = TypeVar("S", bound=State)
 
 GRACE_S: Final = 60.0
 """An entry outlives what it says by at least so much."""
+
+BOARD_S: Final = 400 * 86_400.0
+"""A board of notices is kept so long: longer than any one notice may stand."""
 
 
 class MemoryStore:
@@ -117,6 +126,17 @@ class MemoryStore:
     def _forget(self, op: Forget, _: int) -> Reading:
         sightings = self._find((op.subject, op.key), Sightings)
         return DONE if sightings is None else sightings.forget(op)
+
+    def _novel(self, op: Novel, at: int) -> Reading:
+        name = (op.subject, op.key)
+        panes = self._find(name, Panes)
+        if panes is None:
+            panes = self._keep(name, Panes(at), 2 * op.window)
+        return panes.note(op, at)
+
+    def _unnovel(self, op: Unnovel, _: int) -> Reading:
+        panes = self._find((op.subject, op.key), Panes)
+        return DONE if panes is None else panes.unnote(op)
 
     def _take(self, op: Take, at: int) -> Taken:
         wait = micros(op.max_wait)
@@ -192,6 +212,17 @@ class MemoryStore:
         levels = self._find((op.subject, op.key), Levels)
         return Scores({}) if levels is None else levels.read(op, at)
 
+    def _post(self, op: Post, at: int) -> Reading:
+        name = (op.subject, op.key)
+        board = self._find(name, Board)
+        if board is None:
+            board = self._keep(name, Board(), BOARD_S)
+        return board.post(op, at)
+
+    def _read_posts(self, op: ReadPosts, at: int) -> Reading:
+        board = self._find((op.subject, op.key), Board)
+        return Posts((), at / 1e6) if board is None else board.read(op, at)
+
     def _spend(self, op: Take | Reserve, burst: int, weight: int, max_wait: int, at: int) -> Taken:
         name = (op.subject, op.key)
         limit = ratio(op.amount, op.period)
@@ -209,6 +240,8 @@ class MemoryStore:
         Uncount: _uncount,
         Distinct: _distinct,
         Forget: _forget,
+        Novel: _novel,
+        Unnovel: _unnovel,
         Take: _take,
         Refund: _refund,
         Reserve: _reserve,
@@ -218,6 +251,8 @@ class MemoryStore:
         Seen: _seen,
         Raise: _raise,
         ReadScore: _read_score,
+        Post: _post,
+        ReadPosts: _read_posts,
     }
 
     # The entries

@@ -6,7 +6,18 @@ import hashlib
 from importlib import resources
 from typing import Final
 
-PARTS: Final = ("prelude", "gcra", "count", "distinct", "lease", "seen", "score", "dispatch")
+PARTS: Final = (
+    "prelude",
+    "gcra",
+    "count",
+    "distinct",
+    "novel",
+    "lease",
+    "seen",
+    "score",
+    "notices",
+    "dispatch",
+)
 
 
 def _compose() -> str:

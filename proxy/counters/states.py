@@ -13,7 +13,6 @@ from typing import TypeVar
 from proxy.counters.codec import DONE, decayed, micros
 from proxy.counters.protocol import (
     BUCKETS,
-    DISTINCT_MAX,
     SEEN_MAX,
     Count,
     Different,
@@ -33,9 +32,9 @@ from proxy.counters.protocol import (
     Uncount,
 )
 
-HELD = DISTINCT_MAX + 32
-"""Items that a `Distinct` holds: a few more than it tells, so that sightings which are then forgotten do
-not push the reading below its cap."""
+SPARE = 32
+"""Items that a `Distinct` holds beyond what it tells, so that sightings which are then forgotten do not
+push the reading below its cap."""
 
 K = TypeVar("K", int, str)
 
@@ -163,10 +162,10 @@ class Sightings(State):
         drop_until(items, now - micros(op.window))
         previous = items.pop(op.item, None)
         items[op.item] = now
-        if len(items) > HELD:
+        while len(items) > op.most + SPARE:
             del items[oldest_of(items)]
         earlier = None if previous is None else previous / 1e6
-        return Different(min(len(items), DISTINCT_MAX), now / 1e6, earlier)
+        return Different(min(len(items), op.most), now / 1e6, earlier)
 
     def forget(self, op: Forget) -> Done:
         """Take a sighting back, unless the item was seen again."""

@@ -6,6 +6,7 @@ What every store promises, told in scenarios: operations at times, and the readi
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -14,6 +15,8 @@ import pytest
 from proxy.counters.protocol import (
     BUCKETS,
     DISTINCT_MAX,
+    NOVEL_BITS,
+    POSTS_MAX,
     SEEN_MAX,
     Count,
     Different,
@@ -22,9 +25,14 @@ from proxy.counters.protocol import (
     Forget,
     Held,
     Lease,
+    Novel,
+    Novelty,
     Op,
+    Post,
+    Posts,
     Raise,
     Reading,
+    ReadPosts,
     ReadScore,
     Refund,
     Release,
@@ -53,6 +61,9 @@ LEASE = Lease("S", "l", slots=2, id="a", ttl=30)
 SEEN = Seen("S", "s", item=2**64 - 1, who="ann", ttl=100)
 RAISE = Raise("S", "sc", rule="wide-crawl", level=40.0, half_life=3600)
 SCORE = ReadScore("S", "sc", half_life=3600)
+NOVEL = Novel("S", "n", window=60, marks=(7,))
+POST = Post("S", "b", name="account:acme", text="banned", ttl=100)
+READ = ReadPosts("S", "b", since=0.0)
 
 
 def admitted(remaining: int, wait: float = 0.0) -> Taken:
@@ -64,6 +75,29 @@ def refused(retry: float | None, remaining: int = 0) -> Taken:
 
 
 SCENARIOS: dict[str, Scenario] = {
+    "what the window has seen is not new, and twice the window later it is": [
+        (0, NOVEL, Novelty(1.0, T0, 1000, (7,))),
+        (1, NOVEL, Novelty(1.0, T0 + 1, 0, ())),
+        (130, NOVEL, Novelty(1.0, T0 + 130, 1000, (7,))),
+    ],
+    "one mark that was seen before is enough not to be new": [
+        (0, replace(NOVEL, marks=(7, 8)), Novelty(1.0, T0, 1000, (7, 8))),
+        (0, replace(NOVEL, marks=(8, 9)), Novelty(1.0, T0, 0, (9,))),
+        (0, replace(NOVEL, marks=(9, 10)), Novelty(1.0, T0, 0, (10,))),
+    ],
+    "a notice stands until it ends or is taken down": [
+        (0, READ, Posts((), T0)),
+        (0, POST, Done()),
+        (1, READ, Posts((("account:acme", "banned", T0 + 100),), T0 + 1)),
+        (2, replace(POST, text=""), Done()),
+        (3, READ, Posts((("account:acme", "", T0 + 102),), T0 + 3)),
+        (103, READ, Posts((), T0 + 103)),
+    ],
+    "only what was posted since is told again": [
+        (0, POST, Done()),
+        (5, replace(POST, name="b"), Done()),
+        (6, replace(READ, since=T0 + 5), Posts((("b", "banned", T0 + 105),), T0 + 6)),
+    ],
     "a burst is admitted at one instant, then one per period": [
         (0, TAKE, admitted(2)),
         (0, TAKE, admitted(1)),
@@ -271,6 +305,13 @@ async def test_distinct_is_exact_up_to_its_cap_and_at_least_that_above(
     assert told == [min(n, DISTINCT_MAX) for n in range(1, len(ops) + 1)]
 
 
+async def test_a_smaller_cap_tells_and_keeps_less(store: Store, subject: str) -> None:
+    ops = [Distinct(subject, "d", 60, item, most=5) for item in range(100)]
+    readings = await store.apply(ops, T0)
+    told = [reading.distinct for reading in readings if isinstance(reading, Different)]
+    assert told == [min(n, 5) for n in range(1, 101)]
+
+
 async def test_sightings_in_flight_that_are_forgotten_do_not_lower_a_full_count(
     store: Store, subject: str
 ) -> None:
@@ -285,6 +326,38 @@ async def test_sightings_in_flight_that_are_forgotten_do_not_lower_a_full_count(
     assert again.distinct == DISTINCT_MAX
 
 
+@pytest.mark.parametrize("new", [200, 3_000, 10_000])
+async def test_the_share_of_new_ones_stays_right_however_many_there_are(
+    store: Store, subject: str, new: int
+) -> None:
+    """Every third request is new, the others repeat one of the new ones."""
+    rng = random.Random(new)
+    marks = [rng.randrange(NOVEL_BITS) for _ in range(new)]
+    shown = [mark for at, mark in enumerate(marks) for mark in (mark, marks[at // 2], marks[0])]
+    readings: list[Reading] = []
+    for start in range(0, len(shown), 1000):
+        ops = [Novel(subject, "n", 3600, (mark,)) for mark in shown[start : start + 1000]]
+        readings += await store.apply(ops, T0)
+    last = readings[-1]
+    assert isinstance(last, Novelty)
+    assert last.total == pytest.approx(new, rel=0.02)
+
+
+async def test_a_board_is_read_in_pages(store: Store, subject: str) -> None:
+    posts = [Post(subject, "b", f"n{n}", "x", 100.0) for n in range(POSTS_MAX + 10)]
+    for at, post in enumerate(posts):
+        await store.apply([post], T0 + at / 1000)
+    seen: set[str] = set()
+    since = 0.0
+    for _ in range(2):
+        (page,) = await store.apply([ReadPosts(subject, "b", since)], T0 + 2)
+        assert isinstance(page, Posts)
+        seen |= {name for name, _, _ in page.posts}
+        since = page.until
+    assert len(seen) == len(posts)
+    assert since == T0 + 2
+
+
 async def test_an_item_remembers_the_latest_of_many_witnesses(store: Store, subject: str) -> None:
     names = [f"who-{n}" for n in range(SEEN_MAX + 4)]
     times = [T0 + n for n in range(len(names))]
@@ -294,7 +367,7 @@ async def test_an_item_remembers_the_latest_of_many_witnesses(store: Store, subj
     assert sighting == Sighting(tuple(names[-SEEN_MAX:]))
 
 
-@pytest.mark.parametrize("op", [COUNT, ITEM, TAKE, RESERVE, LEASE])
+@pytest.mark.parametrize("op", [COUNT, ITEM, NOVEL, TAKE, RESERVE, LEASE])
 async def test_undo_takes_back_what_was_done(store: Store, subject: str, op: Op) -> None:
     """The second time reads as the first did."""
     own = _own(op, subject)

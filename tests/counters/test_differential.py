@@ -16,9 +16,13 @@ from proxy.counters.protocol import (
     Distinct,
     Forget,
     Lease,
+    Novel,
+    Novelty,
     Op,
+    Post,
     Raise,
     Reading,
+    ReadPosts,
     ReadScore,
     Refund,
     Release,
@@ -29,6 +33,7 @@ from proxy.counters.protocol import (
     Take,
     Total,
     Uncount,
+    undo,
 )
 from tests.redis_servers import RedisCluster, RedisServer
 
@@ -63,7 +68,19 @@ def taking(draw: st.DrawFn) -> Op:
 
 counting = st.one_of(
     st.builds(lambda s, w, n: Count(s, f"count{w}", w, n), subjects, windows, weights),
-    st.builds(lambda s, w, i: Distinct(s, f"distinct{w}", w, i), subjects, windows, items),
+    st.builds(
+        lambda s, w, i, m: Distinct(s, f"distinct{w}", w, i, m),
+        subjects,
+        windows,
+        st.integers(0, 40),
+        st.sampled_from([2, 128]),
+    ),
+    st.builds(
+        lambda s, w, m: Novel(s, f"novel{w}", w, tuple(m)),
+        subjects,
+        windows,
+        st.lists(st.integers(0, 9), min_size=1, max_size=2, unique=True),
+    ),
 )
 holding = st.one_of(
     st.builds(lambda s, i, t: Lease(s, "lease", 2, i, t), subjects, ids, lifetimes),
@@ -79,6 +96,18 @@ noting = st.one_of(
         half_lives,
     ),
     st.builds(lambda s, h: ReadScore(s, "score", h), subjects, half_lives),
+    st.builds(
+        lambda s, n, t, life: Post(s, "board", n, t, life),
+        subjects,
+        ids,
+        st.sampled_from(["", "{}", "ü\n"]),
+        lifetimes,
+    ),
+    st.builds(
+        lambda s, ago: ReadPosts(s, "board", max(0.0, T0 - ago)),
+        subjects,
+        st.sampled_from([0.0, 10.0, T0]),
+    ),
 )
 steps = st.one_of(
     st.sampled_from([0.0, 1e-6, 0.1]),
@@ -100,6 +129,9 @@ def _taken_back(op: Op, reading: Reading) -> list[Op]:
         case Distinct(), Different():
             at, previous = reading.now, reading.previous
             return [Forget(op.subject, op.key, op.window, op.item, at, previous)]
+        case Novel(), Novelty():
+            taken_back = undo(op, reading)
+            return [] if taken_back is None else [taken_back]
     return []
 
 
