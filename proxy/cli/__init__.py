@@ -6,6 +6,7 @@ from importlib import metadata
 
 import click
 
+from proxy.cli.bans import allow, bans
 from proxy.cli.check import check
 from proxy.cli.explain import explain
 from proxy.cli.key_id import key_id
@@ -27,4 +28,6 @@ main.add_command(rules)
 main.add_command(schema)
 main.add_command(tail)
 main.add_command(explain)
+main.add_command(bans)
+main.add_command(allow)
 main.add_command(key_id)

@@ -13,7 +13,7 @@ from proxy.facts import PROFILES, UNKNOWN
 from proxy.policy.model import Policy
 from proxy.rules import RULE_KINDS
 from proxy.rules.match import CLOSED
-from proxy.rules.subjects import SUBJECTS
+from proxy.rules.subjects import BANNABLE, SUBJECTS
 
 Schema = dict[str, Any]
 
@@ -34,7 +34,8 @@ def policy_schema() -> Schema:
         of_kind["required"] = ["kind", *of_kind["required"]]
         definitions[kind.kind] = of_kind
     properties = schema["properties"]
-    del properties["digest"]
+    del properties["digest"], properties["files"]
+    definitions["Suspicion"]["properties"]["subjects"] = _words(BANNABLE)
     of_rules = [{"$ref": f"#/$defs/{kind.kind}"} for kind in RULE_KINDS]
     properties["rules"] = {"type": "array", "items": {"oneOf": of_rules}}
     match = definitions["Match"]

@@ -57,6 +57,8 @@ def test_editors_show_the_mistakes_of_shape() -> None:
         expected = file.read_text(encoding="utf-8").rpartition("# expect: ")[2]
         if not any(words in expected for words in SEEN_BY_EDITORS):
             continue
+        if "include:" in file.read_text(encoding="utf-8"):
+            continue  # a schema sees one file alone
         tree = read_tree(file.read_text(encoding="utf-8"), file.name)
         if tree.mistakes:
             continue
