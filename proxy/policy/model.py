@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, field_validator
 
 from proxy.decision import Family
-from proxy.facts import Facts
+from proxy.facts import Facts, Signal
 from proxy.policy.suspicion import Suspicion
 from proxy.rules.base import Mode, OnStoreFailure, RuleKind
 from proxy.rules.fields import Names, wrong
@@ -119,6 +119,11 @@ class Policy(BaseModel):
     def scoring(self) -> dict[str, Family]:
         """The rules that add to suspicion, and the family of each one's evidence."""
         return {rule.name: rule.family for rule in self.rules if rule.score is not None}
+
+    @cached_property
+    def wants(self) -> frozenset[Signal]:
+        """The signals that its rules judge by."""
+        return frozenset().union(*(rule.wants for rule in self.rules))
 
     @cached_property
     def _on_identity(self) -> tuple[RuleKind, ...]:

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from proxy.counters.protocol import Op, Reading
 from proxy.decision import Family, Finding, Verb
-from proxy.facts import PROFILES, UNKNOWN, Facts
+from proxy.facts import PROFILES, UNKNOWN, Facts, Signal
 from proxy.rules.action import Action, ActionField
 from proxy.rules.fields import Names, nearest, wrong
 from proxy.rules.match import Match
@@ -41,6 +41,8 @@ class RuleKind(BaseModel):
 
     kind: ClassVar[str]
     family: ClassVar[Family]
+    derives: ClassVar[frozenset[Signal]] = frozenset()
+    """The signals that it judges by; only those that some rule wants are derived."""
     plain_limit: ClassVar[bool] = False
     """A limit that callers can know and keep: it may block without a second family's evidence."""
 
@@ -138,6 +140,11 @@ class RuleKind(BaseModel):
         of_match = self.match is not None and self.match.needs_body
         of_subject = not FROM_BODY.isdisjoint(self.per)
         return of_match or of_subject or self.looks_at_body()
+
+    @cached_property
+    def wants(self) -> frozenset[Signal]:
+        """The signals that must be derived before it can judge."""
+        return self.derives | ({"client"} if "client_fingerprint" in self.per else frozenset())
 
     @cached_property
     def does(self) -> Action:

@@ -65,7 +65,7 @@ def _country(facts: Facts) -> str | None:
 
 
 def _fingerprint(facts: Facts) -> str | None:
-    fingerprint = facts.client.fingerprint
+    fingerprint = facts.signals.client
     return None if fingerprint is None else f"client_fingerprint:{safe(fingerprint)}"
 
 
@@ -89,7 +89,7 @@ SUBJECTS: Final[dict[str, SubjectOf]] = {
 }
 """What `per:` may name."""
 
-FROM_BODY: Final = frozenset({"end_user", "model"})
+FROM_BODY: Final = frozenset({"client_fingerprint", "end_user", "model"})
 """Subjects that are known only once the body has been read."""
 
 CHOSEN_BY_CALLERS: Final = frozenset({"client_fingerprint", "model"})
@@ -113,7 +113,9 @@ BANNABLE: Final = ("account", "address", "api_key", "end_user", "subnet")
 """Subjects that may be banned or carry suspicion: those that a request has whatever it asks, and that
 nobody else can put on like a coat."""
 
-_KEY_ID = re.compile(r"key_[a-z2-7]{16}").fullmatch
+KEY_ID: Final = re.compile(r"key_[a-z2-7]{16}").fullmatch
+"""Whether a text has the form of a key's id."""
+
 _ENCODED = re.compile(r"(?:[A-Za-z0-9._:/@+-]|%[0-9A-F]{2}){1,64}").fullmatch
 
 
@@ -147,7 +149,7 @@ def read_subject(text: str, allowed: tuple[str, ...] = BANNABLE) -> str:
         case "account":
             return f"account:{_kept(value)}"
         case "api_key":
-            if not _KEY_ID(value):
+            if not KEY_ID(value):
                 raise ValueError("An API key is named by its id (`key_…`), never by itself.")
             return f"api_key:{value}"
         case "address":

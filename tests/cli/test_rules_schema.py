@@ -86,7 +86,10 @@ def test_a_page_says_what_the_rule_cannot_see_and_whom_it_hits_wrongly(
 
 
 def test_kinds_are_listed_and_a_wrong_one_is_told_the_near_one() -> None:
-    assert run("rules").splitlines()[0].startswith("rate_limit  so many requests")
+    assert run("rules").splitlines()[0].split(maxsplit=1) == [
+        "rate_limit",
+        "so many requests in a time, for each subject",
+    ]
     result = CliRunner().invoke(main, ["rules", "rate_limt"])
     assert result.exit_code == 2
     assert "did you mean `rate_limit`?" in result.output
