@@ -9,6 +9,7 @@ import click
 from proxy.cli.bans import allow, bans
 from proxy.cli.check import check
 from proxy.cli.explain import explain
+from proxy.cli.forget import forget
 from proxy.cli.key_id import key_id
 from proxy.cli.rules import rules
 from proxy.cli.schema import schema
@@ -30,4 +31,5 @@ main.add_command(tail)
 main.add_command(explain)
 main.add_command(bans)
 main.add_command(allow)
+main.add_command(forget)
 main.add_command(key_id)
