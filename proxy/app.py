@@ -43,6 +43,7 @@ from proxy.notices import Board, Notice, Notices
 from proxy.passage import Exchange
 from proxy.pipeline import Pipeline
 from proxy.policy.load import load
+from proxy.policy.shipped import shipped
 from proxy.reload import InForce, Stamp, stamp_of
 from proxy.sample_model import start_sample_model
 from proxy.settings import Settings, listen_address
@@ -86,7 +87,7 @@ class App:
         self._credential = assembly.read_credential(settings)
         self._admin_token = assembly.read_admin_token(settings)
         default = "observe.yaml" if settings.upstream.url else "default.yaml"
-        self.policy_path = settings.policy or assembly.shipped_policy(default)
+        self.policy_path = settings.policy or shipped(default)
         self._policy_file = (self.policy_path, stamp_of(self.policy_path))
         self.policy = load(self.policy_path)
         self.metrics = Metrics()

@@ -136,7 +136,7 @@ class InForce:
             file.reload()
 
     def _included(self) -> list[Path]:
-        return [self._policy_path.parent / file for file in self._pipeline.policy.files]
+        return [Path(file) for file in self._pipeline.policy.files]
 
     def _take_policy(self, policy: Policy) -> None:
         self._readiness.note("policy_file", "ok")

@@ -2,7 +2,8 @@
 `include:` and `override:` — rules out of other files, under their file's name, and patches to them.
 
 An included file holds rules and nothing else, and may include others. Its path is relative to the file
-that includes it and stays under the policy's folder. A rule `marks` of `library/known-relays.yaml` is
+that includes it and stays under the policy's folder; what begins with `library/` and is not there is taken
+from what ships with Excise. A rule `marks` of `library/known-relays.yaml` is
 called `known-relays.marks` everywhere; `override` may set any of its fields but name and kind.
 """
 
@@ -42,6 +43,9 @@ class Gathered:
     rules: list[RuleData] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
     files: list[str] = field(default_factory=list)
+    """As they are included, below the policy's folder."""
+    paths: list[str] = field(default_factory=list)
+    """Where they were read."""
     trees: list[Tree] = field(default_factory=list)
 
 
@@ -114,6 +118,7 @@ class _Gatherer:
         tree = read_tree(text, file)
         self._gathered.trees.append(tree)
         self._gathered.files.append(key)
+        self._gathered.paths.append(file)
         self._gathered.texts.append(text)
         if not isinstance(tree.data, dict):
             if not tree.mistakes:

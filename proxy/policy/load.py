@@ -11,6 +11,7 @@ from proxy.policy.include import Gathered, ReadFile, RuleData, gather
 from proxy.policy.mistake import Mistake
 from proxy.policy.model import Policy
 from proxy.policy.places import OURS, Spot, validate
+from proxy.policy.shipped import LIBRARY, shipped
 from proxy.policy.suspicion import FAMILIES_TO_BLOCK, NAME
 from proxy.policy.yamltree import Path as Place
 from proxy.policy.yamltree import Tree, read_tree
@@ -43,6 +44,9 @@ def load(path: Path) -> Policy:
 
 def _read_below(folder: Path, name: str) -> tuple[str, str]:
     file = folder / name
+    if name.startswith(LIBRARY) and not file.exists():
+        file = shipped(name)
+        folder = shipped(LIBRARY)
     if not file.resolve().is_relative_to(folder.resolve()):
         raise PermissionError(0, "it leads out of the policy's folder")
     return str(file), file.read_text(encoding="utf-8")
@@ -79,7 +83,7 @@ def parse(text: str, file: str, read: ReadFile = _read_nothing) -> Policy:
     assert policy is not None
     digest = hashlib.sha256("\0".join((text, *gathered.texts)).encode()).hexdigest()
     fields = {name: getattr(policy, name) for name in Policy.model_fields}
-    fields |= {"rules": rules, "digest": f"sha256:{digest}", "files": tuple(gathered.files)}
+    fields |= {"rules": rules, "digest": f"sha256:{digest}", "files": tuple(gathered.paths)}
     return Policy.model_construct(**fields)
 
 

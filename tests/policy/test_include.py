@@ -55,6 +55,17 @@ def test_a_folder_that_is_itself_a_link_works(tmp_path: Path) -> None:
     assert [rule.name for rule in load(linked / "main.yaml").rules] == ["part.a"]
 
 
+def test_the_library_is_at_hand_wherever_a_policy_stands(tmp_path: Path) -> None:
+    main = tmp_path / "main.yaml"
+    main.write_text("version: 1\ninclude: library/anonymous-networks.yaml\n")
+    names = [rule.name for rule in load(main).rules]
+    assert "anonymous-networks.tor" in names
+    # One's own file of that name goes first.
+    (tmp_path / "library").mkdir()
+    (tmp_path / "library" / "anonymous-networks.yaml").write_text("version: 1\n")
+    assert load(main).rules == ()
+
+
 def test_a_policy_without_a_folder_includes_nothing() -> None:
     with pytest.raises(PolicyError, match="includes nothing"):
         parse("version: 1\ninclude: a.yaml\n", "text")
