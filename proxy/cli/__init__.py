@@ -8,6 +8,7 @@ import click
 
 from proxy.cli.bans import allow, bans
 from proxy.cli.check import check
+from proxy.cli.demo import demo
 from proxy.cli.explain import explain
 from proxy.cli.forget import forget
 from proxy.cli.key_id import key_id
@@ -32,4 +33,5 @@ main.add_command(explain)
 main.add_command(bans)
 main.add_command(allow)
 main.add_command(forget)
+main.add_command(demo)
 main.add_command(key_id)
