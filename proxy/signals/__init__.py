@@ -1,0 +1,1 @@
+"""What is derived from how and what was asked. Pure: no I/O, no clock, no secrets."""
