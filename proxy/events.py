@@ -136,7 +136,7 @@ OTHER_EVENTS: Final[dict[str, tuple[Level, str, tuple[str, ...]]]] = {
 """Name → level, when, and its own fields."""
 
 
-_PARAMETER = re.compile(r"[a-z][a-z0-9_]{0,39}").fullmatch
+_PARAMETER = re.compile(r"[a-z][A-Za-z0-9_]{0,39}").fullmatch
 
 
 class EventBuilder:

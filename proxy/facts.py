@@ -15,7 +15,7 @@ AccountSource = Literal["key", "file", "gateway"]
 ACCOUNT_SOURCES: Final = get_args(AccountSource)
 PROFILES: Final = ("agent", "batch", "eval", "gateway", "multi_tenant", "rag")
 """What an account may declare itself to be."""
-DIALECTS: Final = ("anthropic_messages", "openai_chat", "openai_responses")
+DIALECTS: Final = ("anthropic_messages", "gemini_generate", "openai_chat", "openai_responses")
 OPERATIONS: Final = ("chat",)
 """`gen_ai.operation.name` of the routes that are inspected."""
 

@@ -1,8 +1,8 @@
 """
 A sample model on loopback, for a first run without an upstream, for demonstrations and for tests.
 
-It speaks OpenAI chat completions and responses and Anthropic messages, plain and streamed, with the
-ids, stop reasons and usage that the real APIs give. What it says is deterministic: it repeats the last user
+It speaks OpenAI chat completions and responses, Anthropic messages and Gemini, plain and streamed,
+with the ids, stop reasons and usage that the real APIs give. What it says is deterministic: it repeats the last user
 message. It accepts any key.
 """
 
@@ -19,13 +19,16 @@ from typing import Any
 import orjson
 from aiohttp import web
 
+from proxy import sample_gemini
 from proxy.dialects.anthropic_messages import ANTHROPIC_MESSAGES
 from proxy.dialects.base import Dialect, UnreadableBody
+from proxy.dialects.gemini_generate import GEMINI_GENERATE
 from proxy.dialects.openai_chat import OPENAI_CHAT
 from proxy.dialects.openai_responses import OPENAI_RESPONSES
 from proxy.dialects.routes import dialect_for_errors
 from proxy.errors import Refusal
 from proxy.facts import Ask
+from proxy.sample_messages import message, message_events
 from proxy.sample_responses import response, response_events
 
 MODELS = ("sample-large", "sample-small")
@@ -69,11 +72,17 @@ def sample_model_app(token_delay: float = 0.02) -> web.Application:
     async def responses(request: web.Request) -> web.StreamResponse:
         return await _serve(request, OPENAI_RESPONSES, token_delay)
 
+    async def generate(request: web.Request) -> web.StreamResponse:
+        return await _serve(request, GEMINI_GENERATE, token_delay)
+
     app.router.add_post("/v1/chat/completions", chat)
     app.router.add_post("/v1/responses", responses)
     app.router.add_post("/v1/messages", messages)
-    app.router.add_get("/v1/models", _list_models)
-    app.router.add_get("/v1/models/{id}", _get_model)
+    for version in ("v1", "v1beta"):
+        for call in ("generateContent", "streamGenerateContent"):
+            app.router.add_post(f"/{version}/models/{{model}}:{call}", generate)
+        app.router.add_get(f"/{version}/models", _list_models)
+        app.router.add_get(f"/{version}/models/{{id}}", _get_model)
     app.router.add_route("*", "/{path:.*}", _unknown)
     return app
 
@@ -96,7 +105,7 @@ async def start_sample_model(
 
 async def _serve(request: web.Request, dialect: Dialect, delay: float) -> web.StreamResponse:
     try:
-        ask = dialect.read(await request.read()).ask
+        ask = dialect.read(await request.read(), request.rel_url.raw_path).ask
     except UnreadableBody as error:
         return _error(dialect, 400, error.reason, error.message)
     fault = _fault(ask, dialect)
@@ -106,8 +115,11 @@ async def _serve(request: web.Request, dialect: Dialect, delay: float) -> web.St
     if not ask.stream:
         reply = _reply(dialect, ask, answer)
         return web.Response(body=orjson.dumps(reply), headers=_JSON | _ids(dialect))
+    if dialect is GEMINI_GENERATE and request.query.get("alt") != "sse":
+        parts = sample_gemini.as_array(_pieces(ask, answer))
+        return await _stream(request, _JSON, parts, delay)
     events = _events(dialect, ask, answer)
-    return await _stream(request, _ids(dialect), events, delay / ask.choices)
+    return await _stream(request, _EVENT_STREAM | _ids(dialect), events, delay / ask.choices)
 
 
 def _reply(dialect: Dialect, ask: Ask, answer: _Answer) -> dict[str, Any]:
@@ -115,22 +127,33 @@ def _reply(dialect: Dialect, ask: Ask, answer: _Answer) -> dict[str, Any]:
         return _completion(ask, answer)
     if dialect is OPENAI_RESPONSES:
         return response(answer.model, answer.tokens, answer.input_tokens, cut=answer.cut)
-    return _message(answer)
+    if dialect is GEMINI_GENERATE:
+        return sample_gemini.reply(
+            answer.model, answer.tokens, answer.input_tokens, cut=answer.cut, choices=ask.choices
+        )
+    return message(answer.model, answer.tokens, answer.input_tokens, cut=answer.cut)
 
 
 def _events(dialect: Dialect, ask: Ask, answer: _Answer) -> list[bytes]:
     if dialect is OPENAI_CHAT:
         return _completion_events(ask, answer)
-    if dialect is OPENAI_RESPONSES:
-        events = response_events(answer.model, answer.tokens, answer.input_tokens, cut=answer.cut)
-        return [_event(event, event["type"]) for event in events]
-    return _message_events(answer)
+    if dialect is GEMINI_GENERATE:
+        return [_event(piece) for piece in _pieces(ask, answer)]
+    make = response_events if dialect is OPENAI_RESPONSES else message_events
+    events = make(answer.model, answer.tokens, answer.input_tokens, cut=answer.cut)
+    return [_event(event, event["type"]) for event in events]
+
+
+def _pieces(ask: Ask, answer: _Answer) -> list[dict[str, Any]]:
+    return sample_gemini.pieces(
+        answer.model, answer.tokens, answer.input_tokens, cut=answer.cut, choices=ask.choices
+    )
 
 
 async def _stream(
-    request: web.Request, ids: dict[str, str], events: list[bytes], delay: float
+    request: web.Request, headers: dict[str, str], events: list[bytes], delay: float
 ) -> web.StreamResponse:
-    response = web.StreamResponse(headers=_EVENT_STREAM | ids)
+    response = web.StreamResponse(headers=headers)
     try:
         await response.prepare(request)
         async for event in _paced(events, delay):
@@ -234,48 +257,6 @@ def _completion_usage(ask: Ask, answer: _Answer) -> dict[str, Any]:
     }
 
 
-def _message(answer: _Answer) -> dict[str, Any]:
-    return {
-        "id": f"msg_{uuid.uuid4().hex}",
-        "type": "message",
-        "role": "assistant",
-        "model": answer.model,
-        "content": [{"type": "text", "text": answer.text}],
-        "stop_reason": "max_tokens" if answer.cut else "end_turn",
-        "stop_sequence": None,
-        "usage": {"input_tokens": answer.input_tokens, "output_tokens": len(answer.tokens)},
-    }
-
-
-def _message_events(answer: _Answer) -> list[bytes]:
-    whole = _message(answer)
-    start = whole | {
-        "content": [],
-        "stop_reason": None,
-        "usage": {"input_tokens": answer.input_tokens, "output_tokens": 1},
-    }
-    stop = {"stop_reason": whole["stop_reason"], "stop_sequence": None}
-    block = {"type": "text", "text": ""}
-    events: list[dict[str, Any]] = [
-        {"type": "message_start", "message": start},
-        {"type": "content_block_start", "index": 0, "content_block": block},
-        {"type": "ping"},
-    ]
-    for token in answer.tokens:
-        delta = {"type": "text_delta", "text": token}
-        events.append({"type": "content_block_delta", "index": 0, "delta": delta})
-    events += [
-        {"type": "content_block_stop", "index": 0},
-        {
-            "type": "message_delta",
-            "delta": stop,
-            "usage": {"output_tokens": len(answer.tokens)},
-        },
-        {"type": "message_stop"},
-    ]
-    return [_event(event, event["type"]) for event in events]
-
-
 def _event(data: dict[str, Any], name: str | None = None) -> bytes:
     written = b"data: %b\n\n" % orjson.dumps(data)
     return b"event: %b\n%b" % (name.encode(), written) if name else written
@@ -283,8 +264,11 @@ def _event(data: dict[str, Any], name: str | None = None) -> bytes:
 
 async def _list_models(request: web.Request) -> web.Response:
     dialect = dialect_for_errors(request.path, request.raw_headers)
-    page: dict[str, Any] = {"object": "list", "data": [_listed(dialect, id_) for id_ in MODELS]}
-    if dialect is ANTHROPIC_MESSAGES:
+    models = [_listed(dialect, id_) for id_ in MODELS]
+    page: dict[str, Any] = {"object": "list", "data": models}
+    if dialect is GEMINI_GENERATE:
+        page = {"models": models}
+    elif dialect is ANTHROPIC_MESSAGES:
         del page["object"]
         page |= {"has_more": False, "first_id": MODELS[0], "last_id": MODELS[-1]}
     return web.Response(body=orjson.dumps(page), headers=_JSON | _ids(dialect))
@@ -299,6 +283,8 @@ async def _get_model(request: web.Request) -> web.Response:
 
 
 def _listed(dialect: Dialect, id_: str) -> dict[str, Any]:
+    if dialect is GEMINI_GENERATE:
+        return sample_gemini.listed(id_)
     if dialect is ANTHROPIC_MESSAGES:
         return {"type": "model", "id": id_, "display_name": id_, "created_at": _CREATED_AT}
     return {"id": id_, "object": "model", "created": _CREATED, "owned_by": "excise"}
@@ -311,10 +297,12 @@ async def _unknown(request: web.Request) -> web.Response:
 
 def _error(dialect: Dialect, status: int, reason: str, message: str) -> web.Response:
     ids = _ids(dialect)
-    reply = dialect.refusal(Refusal(status, reason, message), next(iter(ids.values())))
+    reply = dialect.refusal(Refusal(status, reason, message), next(iter(ids.values()), "none"))
     return web.Response(status=status, body=reply.body, headers=_JSON | ids)
 
 
 def _ids(dialect: Dialect) -> dict[str, str]:
+    if dialect is GEMINI_GENERATE:
+        return {}  # Google gives an id in the reply, as responseId
     name = "request-id" if dialect is ANTHROPIC_MESSAGES else "x-request-id"
     return {name: f"req_{uuid.uuid4().hex}"}

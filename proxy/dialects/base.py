@@ -82,8 +82,11 @@ class Dialect(Protocol):
         """Lower-case names of headers that only this dialect's clients send."""
         ...
 
-    def read(self, body: bytes) -> ReadAsk:
-        """What a request body asks of the model. Raises UnreadableBody."""
+    def read(self, body: bytes, path: str, /) -> ReadAsk:
+        """What a request asks of the model: its body, and its raw path where that says something.
+
+        The path is one that `find_route` has classified as this dialect's. Raises UnreadableBody.
+        """
         ...
 
     def ask_usage(self, body: bytes, parsed: JsonObject) -> bytes | None:
