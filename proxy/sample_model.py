@@ -2,15 +2,14 @@
 A sample model on loopback, for a first run without an upstream, for demonstrations and for tests.
 
 It speaks OpenAI chat completions and responses, Anthropic messages and Gemini, plain and streamed,
-with the ids, stop reasons and usage that the real APIs give. What it says is deterministic: it repeats the last user
-message. It accepts any key.
+with the ids, stop reasons and usage that the real APIs give. What it says is deterministic: it repeats
+the last user message. It accepts any key.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
-import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from proxy.dialects.openai_responses import OPENAI_RESPONSES
 from proxy.dialects.routes import dialect_for_errors
 from proxy.errors import Refusal
 from proxy.facts import Ask
+from proxy.sample_chat import completion, completion_chunks
 from proxy.sample_messages import message, message_events
 from proxy.sample_responses import response, response_events
 
@@ -53,10 +53,6 @@ class _Answer:
     tokens: tuple[str, ...]
     cut: bool
     input_tokens: int
-
-    @property
-    def text(self) -> str:
-        return "".join(self.tokens)
 
 
 def sample_model_app(token_delay: float = 0.02) -> web.Application:
@@ -123,25 +119,26 @@ async def _serve(request: web.Request, dialect: Dialect, delay: float) -> web.St
 
 
 def _reply(dialect: Dialect, ask: Ask, answer: _Answer) -> dict[str, Any]:
+    model, tokens, given, cut = answer.model, answer.tokens, answer.input_tokens, answer.cut
     if dialect is OPENAI_CHAT:
-        return _completion(ask, answer)
-    if dialect is OPENAI_RESPONSES:
-        return response(answer.model, answer.tokens, answer.input_tokens, cut=answer.cut)
+        return completion(model, tokens, given, cut=cut, choices=ask.choices)
     if dialect is GEMINI_GENERATE:
-        return sample_gemini.reply(
-            answer.model, answer.tokens, answer.input_tokens, cut=answer.cut, choices=ask.choices
-        )
-    return message(answer.model, answer.tokens, answer.input_tokens, cut=answer.cut)
+        return sample_gemini.reply(model, tokens, given, cut=cut, choices=ask.choices)
+    make = response if dialect is OPENAI_RESPONSES else message
+    return make(model, tokens, given, cut=cut)
 
 
 def _events(dialect: Dialect, ask: Ask, answer: _Answer) -> list[bytes]:
+    model, tokens, given, cut = answer.model, answer.tokens, answer.input_tokens, answer.cut
     if dialect is OPENAI_CHAT:
-        return _completion_events(ask, answer)
+        chunks = completion_chunks(
+            model, tokens, given, cut=cut, choices=ask.choices, usage=ask.asks_usage
+        )
+        return [*map(_event, chunks), b"data: [DONE]\n\n"]
     if dialect is GEMINI_GENERATE:
         return [_event(piece) for piece in _pieces(ask, answer)]
     make = response_events if dialect is OPENAI_RESPONSES else message_events
-    events = make(answer.model, answer.tokens, answer.input_tokens, cut=answer.cut)
-    return [_event(event, event["type"]) for event in events]
+    return [_event(event, event["type"]) for event in make(model, tokens, given, cut=cut)]
 
 
 def _pieces(ask: Ask, answer: _Answer) -> list[dict[str, Any]]:
@@ -202,61 +199,6 @@ def _answer(ask: Ask) -> _Answer:
     )
 
 
-def _completion(ask: Ask, answer: _Answer) -> dict[str, Any]:
-    message = {"role": "assistant", "content": answer.text, "refusal": None}
-    return {
-        **_completion_head(answer, "chat.completion"),
-        "choices": [
-            {
-                "index": index,
-                "message": message,
-                "logprobs": None,
-                "finish_reason": "length" if answer.cut else "stop",
-            }
-            for index in range(ask.choices)
-        ],
-        "usage": _completion_usage(ask, answer),
-    }
-
-
-def _completion_events(ask: Ask, answer: _Answer) -> list[bytes]:
-    head = _completion_head(answer, "chat.completion.chunk")
-    # As the real API does: with usage asked for, all chunks have the key and one more the figures.
-    tail = {"usage": None} if ask.asks_usage else {}
-
-    def chunk(index: int, delta: dict[str, Any], finish_reason: str | None) -> bytes:
-        choice = {"index": index, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
-        return _event({**head, "choices": [choice], **tail})
-
-    everyone = range(ask.choices)
-    events = [chunk(i, {"role": "assistant", "content": ""}, None) for i in everyone]
-    events += [chunk(i, {"content": token}, None) for token in answer.tokens for i in everyone]
-    events += [chunk(i, {}, "length" if answer.cut else "stop") for i in everyone]
-    if ask.asks_usage:
-        events.append(_event({**head, "choices": [], "usage": _completion_usage(ask, answer)}))
-    return [*events, b"data: [DONE]\n\n"]
-
-
-def _completion_head(answer: _Answer, kind: str) -> dict[str, Any]:
-    return {
-        "id": f"chatcmpl-{uuid.uuid4().hex}",
-        "object": kind,
-        "created": int(time.time()),
-        "model": answer.model,
-    }
-
-
-def _completion_usage(ask: Ask, answer: _Answer) -> dict[str, Any]:
-    output = len(answer.tokens) * ask.choices
-    return {
-        "prompt_tokens": answer.input_tokens,
-        "completion_tokens": output,
-        "total_tokens": answer.input_tokens + output,
-        "prompt_tokens_details": {"cached_tokens": 0},
-        "completion_tokens_details": {"reasoning_tokens": 0},
-    }
-
-
 def _event(data: dict[str, Any], name: str | None = None) -> bytes:
     written = b"data: %b\n\n" % orjson.dumps(data)
     return b"event: %b\n%b" % (name.encode(), written) if name else written
@@ -297,7 +239,7 @@ async def _unknown(request: web.Request) -> web.Response:
 
 def _error(dialect: Dialect, status: int, reason: str, message: str) -> web.Response:
     ids = _ids(dialect)
-    reply = dialect.refusal(Refusal(status, reason, message), next(iter(ids.values()), "none"))
+    reply = dialect.refusal(Refusal(status, reason, message), next(iter(ids.values()), _id()))
     return web.Response(status=status, body=reply.body, headers=_JSON | ids)
 
 
@@ -305,4 +247,8 @@ def _ids(dialect: Dialect) -> dict[str, str]:
     if dialect is GEMINI_GENERATE:
         return {}  # Google gives an id in the reply, as responseId
     name = "request-id" if dialect is ANTHROPIC_MESSAGES else "x-request-id"
-    return {name: f"req_{uuid.uuid4().hex}"}
+    return {name: _id()}
+
+
+def _id() -> str:
+    return f"req_{uuid.uuid4().hex}"
