@@ -51,6 +51,16 @@ class ReplyReader(Protocol):
         """Why the model stopped, in the dialect's own word; the last choice's where several did."""
         ...
 
+    @property
+    def response_id(self) -> str | None:
+        """The id that the reply gives itself, at most 128 characters."""
+        ...
+
+    @property
+    def response_model(self) -> str | None:
+        """The model that the reply says has made it, at most 128 characters."""
+        ...
+
     def feed(self, data: bytes) -> bytes:
         """The bytes to pass on now."""
         ...

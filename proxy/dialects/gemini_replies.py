@@ -17,7 +17,7 @@ from proxy.dialects.arraystream import ArraySplitter
 from proxy.dialects.base import RefusalReply
 from proxy.dialects.jsonbody import JsonObject
 from proxy.dialects.refusals import public_message, refusal_headers
-from proxy.dialects.replies import BYTES_PER_TOKEN, PlainReader, StreamReader, tokens
+from proxy.dialects.replies import BYTES_PER_TOKEN, PlainReader, StreamReader, tokens, word
 from proxy.errors import Refusal
 from proxy.facts import Usage
 
@@ -80,6 +80,15 @@ def _end(piece: JsonObject) -> str | None:
     return found
 
 
+def _take(reader: StreamReader | PlainReader, piece: JsonObject) -> None:
+    metadata = piece.get("usageMetadata")
+    if type(metadata) is dict:
+        reader.usage = _usage(metadata, reader.usage or Usage())
+    reader.finish_reason = _end(piece) or reader.finish_reason
+    reader.response_id = word(piece.get("responseId")) or reader.response_id
+    reader.response_model = word(piece.get("modelVersion")) or reader.response_model
+
+
 def _estimate(size: int, pieces: int) -> int:
     # By the bytes of text, for a piece holds many tokens.
     return max(pieces, (size - pieces * _PIECE_WRAPPER_BYTES) // BYTES_PER_TOKEN) if pieces else 0
@@ -97,10 +106,7 @@ class GeminiStream(StreamReader):
 
     def take(self, event: dict[str, Any]) -> bool:
         """Take over usage and end. No event holds usage alone."""
-        metadata = event.get("usageMetadata")
-        if type(metadata) is dict:
-            self.usage = _usage(metadata, self.usage or Usage())
-        self.finish_reason = _end(event) or self.finish_reason
+        _take(self, event)
         return False
 
     def estimated_output_tokens(self) -> int:
@@ -145,10 +151,7 @@ class GeminiReply(PlainReader):
 
     def take(self, reply: dict[str, Any]) -> None:
         """Take over usage and end."""
-        metadata = reply.get("usageMetadata")
-        if type(metadata) is dict:
-            self.usage = _usage(metadata, self.usage or Usage())
-        self.finish_reason = _end(reply) or self.finish_reason
+        _take(self, reply)
 
     def estimated_output_tokens(self) -> int:
         """See `base.ReplyReader`."""
