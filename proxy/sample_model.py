@@ -74,9 +74,9 @@ def sample_model_app(token_delay: float = 0.02) -> web.Application:
     app.router.add_post("/v1/chat/completions", chat)
     app.router.add_post("/v1/responses", responses)
     app.router.add_post("/v1/messages", messages)
+    # In a project, of a publisher, tuned: the path's own reader finds the model.
+    app.router.add_post("/{place:.+}:{call:generateContent|streamGenerateContent}", generate)
     for version in ("v1", "v1beta"):
-        for call in ("generateContent", "streamGenerateContent"):
-            app.router.add_post(f"/{version}/models/{{model}}:{call}", generate)
         app.router.add_get(f"/{version}/models", _list_models)
         app.router.add_get(f"/{version}/models/{{id}}", _get_model)
     app.router.add_route("*", "/{path:.*}", _unknown)
