@@ -75,7 +75,9 @@ def sample_model_app(token_delay: float = 0.02) -> web.Application:
     app.router.add_post("/v1/responses", responses)
     app.router.add_post("/v1/messages", messages)
     # In a project, of a publisher, tuned: the path's own reader finds the model.
-    app.router.add_post("/{place:.+}:{call:generateContent|streamGenerateContent}", generate)
+    app.router.add_post(
+        "/{version}/{place:.+}/{model}:{call:generateContent|streamGenerateContent}", generate
+    )
     for version in ("v1", "v1beta"):
         app.router.add_get(f"/{version}/models", _list_models)
         app.router.add_get(f"/{version}/models/{{id}}", _get_model)

@@ -17,7 +17,14 @@ from proxy.dialects.arraystream import ArraySplitter
 from proxy.dialects.base import RefusalReply
 from proxy.dialects.jsonbody import JsonObject
 from proxy.dialects.refusals import public_message, refusal_headers
-from proxy.dialects.replies import BYTES_PER_TOKEN, PlainReader, StreamReader, tokens, word
+from proxy.dialects.replies import (
+    BYTES_PER_TOKEN,
+    EVENT_ENDS,
+    PlainReader,
+    StreamReader,
+    tokens,
+    word,
+)
 from proxy.errors import Refusal
 from proxy.facts import Usage
 
@@ -56,6 +63,15 @@ def _tells(pieces: bytes) -> bool:
     return (
         b'"usageMetadata"' in pieces or b'"finishReason"' in pieces or b'"promptFeedback"' in pieces
     )
+
+
+def _parsed(piece: bytes) -> JsonObject | None:
+    """The object that a piece is; None where it is none, which is not ours to judge."""
+    try:
+        parsed = jiter.from_json(piece, cache_mode="none")
+    except ValueError:
+        return None
+    return parsed if type(parsed) is dict else None
 
 
 def _larger(one: int | None, other: int | None) -> int | None:
@@ -100,6 +116,23 @@ class GeminiStream(StreamReader):
     __slots__ = ()
     delta_mark = b'"parts"'
 
+    def feed(self, data: bytes) -> bytes:
+        """The same bytes."""
+        # By far the commonest chunk is one event of one line with usage in it: not to cut it spares
+        # two thirds of the price.
+        if (
+            self._idle
+            and data.count(b"\n") == 2
+            and data.startswith(b"data: {")
+            and data.endswith(EVENT_ENDS)
+            and b'"usageMetadata"' in data
+            and (event := _parsed(data[6:])) is not None
+        ):
+            self.take(event)
+            self.deltas += data.count(self.delta_mark)
+            return data
+        return super().feed(data)
+
     def noteworthy(self, events: bytes) -> bool:
         """Whether usage or an end stands in there: as a rule in every event."""
         return _tells(events)
@@ -142,11 +175,8 @@ class GeminiReply(PlainReader):
         self._pieces += 1
         if not _tells(piece):
             return
-        try:
-            parsed = jiter.from_json(piece, cache_mode="none")
-        except ValueError:
-            return  # not ours to judge: the client gets it as it is
-        if type(parsed) is dict:
+        parsed = _parsed(piece)
+        if parsed is not None:
             self.take(parsed)
 
     def take(self, reply: dict[str, Any]) -> None:

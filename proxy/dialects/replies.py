@@ -24,7 +24,7 @@ BYTES_PER_TOKEN = 4
 _MAX_TOKENS = 2**48
 _LONGEST_WORD = 128
 
-_EVENT_ENDS = (b"\n\n", b"\r\n\r\n")
+EVENT_ENDS = (b"\n\n", b"\r\n\r\n")
 
 
 def tokens(value: object) -> int | None:
@@ -91,7 +91,7 @@ class StreamReader:
     def feed(self, data: bytes) -> bytes:
         """The bytes to pass on now."""
         # By far the commonest chunk: whole events with nothing to learn from.
-        if self._idle and data.endswith(_EVENT_ENDS) and not self.noteworthy(data):
+        if self._idle and data.endswith(EVENT_ENDS) and not self.noteworthy(data):
             self.deltas += data.count(self.delta_mark)
             self.bytes += len(data)
             return data

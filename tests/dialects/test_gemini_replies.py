@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
 from typing import Any
 
@@ -61,6 +62,11 @@ def read(whole: bytes, places: list[int], *, streamed: bool) -> ReplyReader:
     return reader
 
 
+def ends(whole: bytes) -> list[int]:
+    """Where its events end, as an upstream that flushes each of them would cut them."""
+    return [found.end() for found in re.finditer(rb"\r?\n\r?\n", whole)]
+
+
 def learnt(reader: ReplyReader) -> tuple[Any, ...]:
     return reader.usage, reader.finish_reason, reader.response_id, reader.response_model
 
@@ -75,6 +81,7 @@ def test_every_form_tells_its_usage_its_end_and_who_made_it(whole: bytes, stream
     for place in range(len(whole) + 1):
         assert learnt(read(whole, [place], streamed=streamed)) == known
     assert learnt(read(whole, list(range(len(whole))), streamed=streamed)) == known
+    assert learnt(read(whole, ends(whole), streamed=streamed)) == known
 
 
 @given(st.lists(st.integers(0, len(ARRAY)), max_size=12))
@@ -134,6 +141,21 @@ def test_a_blocked_prompt_says_why_and_has_no_output() -> None:
     ]:
         reader = read(whole, [], streamed=streamed)
         assert (reader.usage, reader.finish_reason) == (Usage(9, 0), "PROHIBITED_CONTENT")
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        b'data: {"usageMetadata":{"candidatesTokenCount":3}}\n\n',
+        b'data: {"usageMetadata":\ndata: {"candidatesTokenCount":3}}\n\n',
+        b'data: {"usageMetadata":\rdata: {"candidatesTokenCount":3}}\n\n',
+        b'data:{"usageMetadata":{"candidatesTokenCount":3}}\r\r',
+        b'event: x\ndata: {"usageMetadata":{"candidatesTokenCount":3}}\n\n',
+        b'data: {"usageMetadata":{"candidatesTokenCount":3}}',
+    ],
+)
+def test_usage_is_found_however_its_event_is_written(event: bytes) -> None:
+    assert read(event, [], streamed=True).usage == Usage(output_tokens=3)
 
 
 def test_the_last_candidates_end_counts() -> None:
@@ -210,9 +232,10 @@ def test_a_stream_whose_usage_was_masked_is_estimated_by_its_text(streamed: bool
     ]
     whole = b"".join(b"data: %b\r\n\r\n" % orjson.dumps(one) for one in masked)
     whole = whole if streamed else orjson.dumps(masked)
-    reader = read(whole, [100, 500], streamed=streamed)
-    assert reader.usage is None
-    assert 340 <= reader.estimated_output_tokens() <= 440
+    for places in ([100, 500], ends(whole)):
+        reader = read(whole, places, streamed=streamed)
+        assert reader.usage is None
+        assert 340 <= reader.estimated_output_tokens() <= 440
 
 
 @pytest.mark.parametrize(("cut", "end"), [(False, "STOP"), (True, "MAX_TOKENS")])
