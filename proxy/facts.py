@@ -59,7 +59,10 @@ class Client:
 
 @value
 class Turn:
-    """One message of the conversation: its role and its text, parts joined by new lines."""
+    """One message of the conversation: its role and its text, parts joined by new lines.
+
+    The role is the body's own word; Gemini's `model` and `function` are `assistant` and `tool` here.
+    """
 
     role: str
     text: str

@@ -8,11 +8,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from proxy.dialects import arraystream
-from proxy.dialects.arraystream import MAX_PIECE_BYTES, ArraySplitter
 from proxy.dialects.base import ReplyReader
 from proxy.dialects.gemini_generate import GEMINI_GENERATE
 from proxy.dialects.replies import MAX_PLAIN_BYTES
@@ -82,17 +78,6 @@ def test_every_form_tells_its_usage_its_end_and_who_made_it(whole: bytes, stream
         assert learnt(read(whole, [place], streamed=streamed)) == known
     assert learnt(read(whole, list(range(len(whole))), streamed=streamed)) == known
     assert learnt(read(whole, ends(whole), streamed=streamed)) == known
-
-
-@given(st.lists(st.integers(0, len(ARRAY)), max_size=12))
-def test_any_cuts_of_an_array_give_the_same_pieces(places: list[int]) -> None:
-    splitter = ArraySplitter()
-    given = [
-        one
-        for start, end in pairwise([0, *sorted(places), len(ARRAY)])
-        for one in splitter.feed(ARRAY[start:end])
-    ]
-    assert [orjson.loads(one) for one in given] == PIECES
 
 
 @pytest.mark.parametrize(
@@ -191,29 +176,6 @@ def test_garbage_passes_and_teaches_nothing(body: bytes) -> None:
                 reader = read(whole, places, streamed=streamed)
                 assert learnt(reader) == (None, None, None, None)
                 assert reader.estimated_output_tokens() >= 0
-
-
-def test_a_piece_beyond_the_bound_is_let_go_and_the_next_is_read() -> None:
-    splitter = ArraySplitter()
-    assert splitter.feed(b'[{"a":"') == []
-    for _ in range(MAX_PIECE_BYTES // 65536 + 3):
-        assert splitter.feed(b"x" * 65536) == []
-        assert sum(map(len, splitter._parts)) <= MAX_PIECE_BYTES
-    assert splitter.feed(b'"},{"b":1}') == [b'{"b":1}']
-
-
-def test_a_whole_piece_beyond_the_bound_in_one_chunk_is_let_go(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(arraystream, "MAX_PIECE_BYTES", 8)
-    assert ArraySplitter().feed(b'[{"a":12},{"a":123},{"a":4}]') == [b'{"a":12}', b'{"a":4}']
-
-
-def test_many_escapes_cost_no_stack_and_no_second_try() -> None:
-    text = b'[{"a":"' + b'\\"' * 500_000
-    splitter = ArraySplitter()
-    assert splitter.feed(text) == []
-    assert len(splitter.feed(b'"}]')) == 1
 
 
 def test_a_plain_reply_too_large_to_keep_passes_unread() -> None:
