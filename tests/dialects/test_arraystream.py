@@ -39,6 +39,10 @@ def test_any_cuts_give_the_same_objects(places: list[int]) -> None:
     assert [orjson.loads(one) for one in pieces] == OBJECTS
 
 
+def test_an_empty_chunk_changes_nothing() -> None:
+    assert fed(b'[{"a":"\\', b"", b'""}]') == [rb'{"a":"\""}']
+
+
 def test_an_object_comes_out_with_its_last_bracket() -> None:
     splitter = ArraySplitter()
     assert splitter.feed(b'[{"a":{}') == []

@@ -143,6 +143,13 @@ def test_usage_is_found_however_its_event_is_written(event: bytes) -> None:
     assert read(event, [], streamed=True).usage == Usage(output_tokens=3)
 
 
+def test_a_chunk_inside_of_an_event_is_no_event() -> None:
+    reader = GEMINI_GENERATE.reply_reader(streamed=True)
+    reader.feed(b'data: {"a":\n')
+    reader.feed(b'data: {"usageMetadata":{"candidatesTokenCount":99}}\n\n')
+    assert reader.usage is None
+
+
 def test_the_last_candidates_end_counts() -> None:
     ends = [{"finishReason": "STOP"}, {"finishReason": "SAFETY"}, {"finishReason": 1}, {}, 5]
     assert read(orjson.dumps({"candidates": ends}), [], streamed=False).finish_reason == "SAFETY"
