@@ -21,10 +21,6 @@ def read(path: str = PATH, **fields: Any) -> Ask:
     return GEMINI_GENERATE.read(orjson.dumps({"contents": HELLO, **fields}), path).ask
 
 
-def config(**fields: Any) -> Ask:
-    return read(generationConfig=fields)
-
-
 FULL: dict[str, Any] = {
     "systemInstruction": {"parts": [{"text": "Be brief."}, {"text": "No lists."}]},
     "contents": [
@@ -107,7 +103,7 @@ def test_null_is_read_as_absent() -> None:
         "gemini-x", (Turn("user", "Hello"),), parameters=("contents", *nulls)
     )
     inner = dict.fromkeys(["maxOutputTokens", "candidateCount", "thinkingConfig", "temperature"])
-    assert config(**inner).max_output_tokens is None
+    assert read(generationConfig=inner).max_output_tokens is None
 
 
 @pytest.mark.parametrize(
@@ -200,67 +196,6 @@ def test_the_system_instruction_comes_first(key: str, instruction: Any) -> None:
 def test_a_system_turn_among_the_contents_is_part_of_the_system_prompt() -> None:
     ask = read(systemInstruction="one", contents=[{"role": "system", "parts": "two"}])
     assert ask.system == "one\ntwo"
-
-
-@pytest.mark.parametrize("written", [128, 128.0, "128", "128.0", "1.28e2", "1.28E+2"])
-def test_a_number_may_be_written_as_a_string(written: object) -> None:
-    ask = config(
-        maxOutputTokens=written,
-        candidateCount=written,
-        logprobs=written,
-        temperature=written,
-        thinkingConfig={"thinkingBudget": written},
-    )
-    assert ask.max_output_tokens == ask.choices == ask.top_logprobs == 128
-    assert ask.temperature == 128.0
-    assert ask.reasoning == Reasoning(None, 128)
-
-
-@pytest.mark.parametrize(
-    "written",
-    ["", " 1", "1 ", "+1", "01", "0x10", "1_000", "many", "\u0661", "NaN", "1.5", "1e999", True],
-)
-def test_what_is_no_integer_is_refused(written: object) -> None:
-    with pytest.raises(UnreadableBody) as refused:
-        config(maxOutputTokens=written)
-    assert refused.value.message == "generationConfig.maxOutputTokens must be an integer."
-
-
-@pytest.mark.parametrize("written", ["NaN", "Infinity", "-Infinity", "1e999", "", "1,5", "9" * 65])
-def test_what_is_no_finite_number_is_refused(written: str) -> None:
-    with pytest.raises(UnreadableBody) as refused:
-        config(temperature=written)
-    assert refused.value.message == "generationConfig.temperature must be a finite number."
-
-
-@pytest.mark.parametrize("written", [0, -1, "0", -0.0])
-def test_an_output_limit_of_nothing_is_no_limit(written: object) -> None:
-    assert config(maxOutputTokens=written).max_output_tokens is None
-
-
-@pytest.mark.parametrize("written", [0, -3, None])
-def test_there_is_always_at_least_one_choice(written: object) -> None:
-    assert config(candidateCount=written).choices == 1
-
-
-@pytest.mark.parametrize(
-    ("thinking", "reasoning"),
-    [
-        ({}, None),
-        ({"includeThoughts": False}, None),
-        ({"includeThoughts": True}, Reasoning("include_thoughts")),
-        ({"thinkingLevel": "HIGH"}, Reasoning("high")),
-        ({"thinkingLevel": 2}, Reasoning("2")),
-        ({"thinking_level": "low", "include_thoughts": True}, Reasoning("low")),
-        ({"thinkingBudget": 0}, Reasoning(None, 0)),
-        ({"thinkingBudget": -1}, Reasoning("dynamic")),
-        ({"thinkingBudget": "-1", "thinkingLevel": "LOW"}, Reasoning("low")),
-    ],
-)
-def test_what_is_asked_of_the_reasoning(
-    thinking: dict[str, Any], reasoning: Reasoning | None
-) -> None:
-    assert config(thinkingConfig=thinking).reasoning == reasoning
 
 
 @pytest.mark.parametrize(
