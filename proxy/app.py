@@ -18,11 +18,12 @@ from aiohttp import web
 
 from proxy import assembly
 from proxy.admin.api import admin_app
+from proxy.admin.boards import board_routes
 from proxy.admin.health import Readiness, health_app
 from proxy.client.accounts import Accounts, load_accounts
 from proxy.client.proofs import Proofs
 from proxy.client.proven import ProvenKeys
-from proxy.clock import Clock, SystemClock
+from proxy.clock import Clock, SystemClock, utc
 from proxy.counters.bounds import SubjectBounds
 from proxy.counters.memory import MemoryStore
 from proxy.counters.resilient import ResilientStore, State
@@ -38,9 +39,11 @@ from proxy.forwarding import Forwarding
 from proxy.ids import request_id
 from proxy.judgement import Judge
 from proxy.metrics import Metrics
+from proxy.notices import Board, Notice, Notices
 from proxy.passage import Exchange
 from proxy.pipeline import Pipeline
 from proxy.policy.load import load
+from proxy.policy.shipped import shipped
 from proxy.reload import InForce, Stamp, stamp_of
 from proxy.sample_model import start_sample_model
 from proxy.settings import Settings, listen_address
@@ -84,7 +87,7 @@ class App:
         self._credential = assembly.read_credential(settings)
         self._admin_token = assembly.read_admin_token(settings)
         default = "observe.yaml" if settings.upstream.url else "default.yaml"
-        self.policy_path = settings.policy or assembly.shipped_policy(default)
+        self.policy_path = settings.policy or shipped(default)
         self._policy_file = (self.policy_path, stamp_of(self.policy_path))
         self.policy = load(self.policy_path)
         self.metrics = Metrics()
@@ -106,6 +109,8 @@ class App:
         settings = self._settings
         url = await self._upstream_url()
         self._make_store()
+        self.bans = Notices("bans", self._clock, self._settler.put, self._noticed)
+        self.allowances = Notices("allowances", self._clock, self._settler.put, self._noticed)
         upstream = assembly.make_upstream(settings, url)
         self._opened.push_async_callback(upstream.close)
         watch = Watch(asyncio.get_running_loop())
@@ -136,7 +141,10 @@ class App:
             health_app(self.readiness, self.metrics, self._refresh_gauges),
             settings.health_listen,
         )
-        await self._open("admin", admin_app(self._admin_token, self.status), settings.admin_listen)
+        boards = [*board_routes(self.bans), *board_routes(self.allowances, ("account",))]
+        await self._open(
+            "admin", admin_app(self._admin_token, self.status, boards), settings.admin_listen
+        )
         self._look_after(in_force)
         self._listener = listener
         host, port = listen_address(settings.listen)
@@ -196,6 +204,8 @@ class App:
                 ],
             },
             "store": self._store.state,
+            "bans": len(self.bans.all()),
+            "allowances": len(self.allowances.all()),
             "active_requests": len(self._underway()),
         }
 
@@ -249,6 +259,8 @@ class App:
                 clock,
                 self._settler.put,
                 lambda ops: self._local_settler.put(self._store.shared(ops)),
+                self.bans,
+                self.allowances,
             ),
             forwarding=Forwarding(self._credential, ask_usage, identifier.withheld),
             clock=clock,
@@ -267,6 +279,7 @@ class App:
             underway=self._underway,
             on_fault=self._task_fault,
             files=files,
+            boards=(self.bans, self.allowances),
         )
         task = asyncio.create_task(self._upkeep.run(), name="upkeep")
 
@@ -339,6 +352,16 @@ class App:
         else:
             self._log.say(f"store_{state}", reason=reason)
 
+    def _noticed(self, board: Board, notice: Notice, stands: bool) -> None:
+        name = {"bans": ("ban_lifted", "banned"), "allowances": ("allowance_lifted", "allowed")}
+        self._log.say(
+            name[board][stands],
+            subject=self._events.subject(notice.subject),
+            by=notice.by,
+            because=notice.because,
+            ends=utc(notice.ends),
+        )
+
     def _refresh_gauges(self) -> None:
         metrics, active = self.metrics, self._underway()
         metrics.active.set(len(active))
@@ -347,4 +370,6 @@ class App:
         metrics.body_memory.set(self._edge.memory.used)
         metrics.queue_bytes.set(self._log.queued_bytes)
         metrics.events_dropped.set(self._log.dropped)
+        metrics.bans.set(len(self.bans.all()))
+        metrics.allowances.set(len(self.allowances.all()))
         metrics.store_up.set(1 if self._store.state == "ok" else 0)

@@ -24,12 +24,6 @@ from proxy.errors import ConfigurationError
 from proxy.settings import MIN_TOKEN, Settings, read_secret_file
 
 
-def shipped_policy(name: str) -> Path:
-    """A policy that ships with Excise: beside the package in a checkout, inside it in a wheel."""
-    inside = Path(__file__).parent / "_policies" / name
-    return inside if inside.exists() else Path(__file__).parent.parent / "policies" / name
-
-
 def make_secret(settings: Settings) -> Secret:
     """The process secret. Raises ConfigurationError where one is too short."""
 

@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 from typing import Protocol
+
+
+def utc(seconds: float) -> str:
+    """Unix time as RFC 3339 in UTC, to the second."""
+    moment = datetime.fromtimestamp(seconds, UTC)
+    return moment.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 class Clock(Protocol):

@@ -58,7 +58,8 @@ class RuleFinding:
 
     rule: str
     kind: str
-    family: Family
+    family: Family | None
+    """None for what joins several families: suspicion, gates and bans."""
     shadow: bool
     verb: Verb
     """The action after `delay` has been weighed against its `at_most`."""
@@ -66,7 +67,10 @@ class RuleFinding:
     delay_s: float = 0.0
     delay_then: Verb = Verb.ALLOW
     """What happens where the edge has no room left to hold this request back."""
-    score: float = 0.0
+    ban_s: float = 0.0
+    """Seconds that whom the rule counts is banned for."""
+    subject: str | None = None
+    """Whom that is."""
 
 
 @value

@@ -8,14 +8,16 @@ Nothing here can carry a key, a prompt, a completion or a query: only facts are 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final, Literal
 
 from proxy.client.address import canonical, subnet
+from proxy.clock import utc
 from proxy.decision import Verb
 from proxy.dialects.base import ReplyReader
 from proxy.facts import Ask, Client
 from proxy.passage import Progress
+from proxy.policy.suspicion import Standing
 from proxy.visit import Visit
 
 Event = dict[str, Any]
@@ -67,6 +69,11 @@ FIELDS: Final[dict[str, tuple[str, str]]] = {
     "findings": ("list", "names of the enforced rules that fired, where more than one"),
     "shadow": ("list", "names of the shadow rules that would have acted"),
     "exempted_by": ("list", "exemptions that spoke"),
+    "allowance": ("text", "why an operator allows this account everything, and until when"),
+    "suspicion": (
+        "object",
+        "levels as the request came, `families` of evidence, `with_shadow` what shadow rules add up to",
+    ),
     "no_subject": ("list", "rules that found nobody to count"),
     "delayed_s": ("number", "seconds the request was held back"),
     "mode": ("text", "shadow or bypass, where the process or its policy does not enforce"),
@@ -95,6 +102,8 @@ FIELDS: Final[dict[str, tuple[str, str]]] = {
     "duration_ms": ("number", "until the last byte"),
 }
 """Name → type and meaning, of the `request` event."""
+
+_NOTICE: Final = ("subject", "by", "because", "ends")
 
 OTHER_EVENTS: Final[dict[str, tuple[Level, str, tuple[str, ...]]]] = {
     "start": ("info", "the process begins", ("version", "mode", "policy", "store", "upstream")),
@@ -128,6 +137,10 @@ OTHER_EVENTS: Final[dict[str, tuple[Level, str, tuple[str, ...]]]] = {
         "something in the policy has no effect",
         ("file", "line", "column", "message"),
     ),
+    "banned": ("warning", "a rule, suspicion or an operator bans a subject", _NOTICE),
+    "ban_lifted": ("info", "an operator lifts a ban", _NOTICE),
+    "allowed": ("info", "an operator allows an account everything for a while", _NOTICE),
+    "allowance_lifted": ("info", "an operator ends that", _NOTICE),
     "settlements_lost": ("warning", "counter corrections were given up", ("count",)),
     "log_dropped": ("warning", "events were dropped, the log could not keep up", ("count",)),
     "stream_open": (
@@ -211,6 +224,15 @@ class EventBuilder:
         }
         return event
 
+    def subject(self, name: str) -> str:
+        """A subject as events show it: its address no fuller than elsewhere."""
+        kind, _, value = name.partition(":")
+        if kind in {"address", "unproven"}:
+            return f"{kind}:{self._address(value, subnet(value))}"
+        if kind == "subnet" and self._addresses == "hashed":
+            return f"{kind}:{self._address(value, value)}"
+        return name
+
     def _add_client(self, event: Event, client: Client) -> None:
         event["client.address"] = self._address(client.address, client.subnet)
         if client.notes:
@@ -284,10 +306,28 @@ def _add_judgement(event: Event, visit: Visit) -> None:
     event["store"] = judgement.store
     if judgement.store_s:
         event["store_ms"] = round(judgement.store_s * 1000, 3)
+    if judgement.allowance is not None:
+        allowance = judgement.allowance
+        event["allowance"] = f"{allowance.because} (until {utc(allowance.ends)})"
+    if judgement.standings:
+        event["suspicion"] = _suspicion(judgement.standings)
     if judgement.exempted_by:
         event["exempted_by"] = list(judgement.exempted_by[:MAX_LIST])
     if judgement.no_subject:
         event["no_subject"] = list(judgement.no_subject[:MAX_LIST])
+
+
+def _suspicion(standings: Sequence[Standing]) -> dict[str, Any]:
+    said: dict[str, Any] = {stood.name: round(stood.level, 1) for stood in standings}
+    said["families"] = sorted({family for stood in standings for family in stood.families})
+    watched = {
+        stood.name: round(stood.level_with_shadow, 1)
+        for stood in standings
+        if stood.level_with_shadow > stood.level
+    }
+    if watched:
+        said["with_shadow"] = watched
+    return said
 
 
 def _add_answer(event: Event, visit: Visit, progress: Progress) -> None:

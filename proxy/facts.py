@@ -19,7 +19,20 @@ DIALECTS: Final = ("anthropic_messages", "gemini_generate", "openai_chat", "open
 OPERATIONS: Final = ("chat",)
 """`gen_ai.operation.name` of the routes that are inspected."""
 
-UNKNOWN: Final = frozenset({"asn", "client_fingerprint", "country", "network_kind"})
+NETWORK_KINDS: Final = (
+    "education",
+    "hosting",
+    "isp",
+    "mobile",
+    "private",
+    "relay",
+    "tor",
+    "unknown",
+    "vpn",
+)
+"""What is known of the network that an address stands in."""
+
+UNKNOWN: Final = frozenset({"asn", "country", "network_kind"})
 """Facts of the policy language that nothing in this version finds out."""
 
 RouteClass = Literal["inspected", "metered", "passed", "refused", "unknown"]
@@ -49,10 +62,14 @@ class Client:
     `api_key` and `account` subjects stand for the caller's address instead."""
     user_agent: str | None = None
     """At most 256 bytes, printable ASCII."""
-    fingerprint: str | None = None
     asn: int | None = None
+    organization: str | None = None
+    """Who announces the address, as registries spell it."""
     network_kind: str | None = None
     country: str | None = None
+    """Two capital letters; approximate."""
+    declared_network: bool = False
+    """Whether the address stands in a network that the accounts file declares for the account."""
     notes: tuple[str, ...] = ()
     """Oddities an operator should see in the event, e.g. `forwarded_header_malformed`."""
 
@@ -116,6 +133,30 @@ class Route:
     """The path with its variable parts named, safe as a metric label."""
 
 
+Signal = Literal["client", "language", "prompt", "system"]
+"""What a rule may ask to have derived."""
+
+
+@value
+class Signals:
+    """What is derived from how and what was asked. Hashes are keyed: no text can be read back."""
+
+    prompt: tuple[int, ...] = ()
+    """Marks of the newest prompt's sketch, each below NOVEL_BITS: prompts that say nearly the same share
+    one. Empty where there is too little text to tell."""
+    system: str | None = None
+    """Fingerprint of the system prompt with its variable parts masked, `sys_…`."""
+    language: str | None = None
+    """The newest prompt's language, or its script where that is all that can be told."""
+    client: str | None = None
+    """Fingerprint of the client's software: how it writes headers and JSON."""
+    contradictions: tuple[str, ...] = ()
+    """Where the client's software is not what its User-Agent claims."""
+
+
+NO_SIGNALS: Final = Signals()
+
+
 @value
 class Facts:
     """All that rules may look at. `ask` is None while only the identity is known."""
@@ -126,6 +167,7 @@ class Facts:
     end_user: str | None = None
     """Keyed hash of the end user, always read within its account."""
     request_bytes: int = 0
+    signals: Signals = NO_SIGNALS
 
 
 @value

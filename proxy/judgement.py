@@ -1,6 +1,9 @@
 """
 select → count → decide: what a policy makes of one request's facts, in one store trip.
 
+Bans come first and cost no trip. How a subject stands by earlier findings is read in the same trip as the
+rules' counters; what this request adds to it is written after it, and acts from the next one on.
+
 Where the store does not answer, each rule's `on_store_failure` decides: `local` counts in this replica's
 own memory with limits divided by the number of replicas, `allow` lets the rule stay silent, `block`
 refuses. Every such decision is marked in the event.
@@ -11,22 +14,28 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from proxy.clock import Clock
+from proxy.clock import Clock, utc
 from proxy.counters.bounds import SubjectBounds
-from proxy.counters.protocol import Op, Reading, undo
+from proxy.counters.protocol import Op, Raise, Reading, ReadScore, Scores, undo
 from proxy.counters.resilient import ResilientStore
-from proxy.decision import ALLOWED, Decision, Finding
+from proxy.decision import ALLOWED, Decision, Evidence, Finding, RuleFinding, Verb
 from proxy.errors import Refusal, StoreError
 from proxy.facts import Client, Facts
-from proxy.policy.decide import decide
+from proxy.notices import Notice, Notices
+from proxy.policy import suspicion
+from proxy.policy.decide import decide, weigh
 from proxy.policy.model import Policy
 from proxy.policy.select import Selected, Stage, select
-from proxy.rules.base import Mode, RuleKind
+from proxy.policy.suspicion import Standing
+from proxy.rules.base import RuleKind
+from proxy.rules.subjects import BANNABLE, FROM_BODY, SUBJECTS, banned_as
 
 Counted = list[tuple[RuleKind, tuple[Op, ...], Sequence[Reading]]]
 
 _VOUCHED = ("api_key:", "account:")
 """Subjects that nobody invents where a file, a gateway or the upstream vouches for the key."""
+
+_OF_BODY = tuple(name for name in BANNABLE if name in FROM_BODY)
 
 PER_ACCOUNT = 16_384
 """Subjects of one kind that one such account may bring into being within an hour: its end users."""
@@ -52,7 +61,11 @@ class Judgement:
     blocked_by: str | None = None
     """The rule whose `on_store_failure: block` refuses the request."""
     store_s: float = 0.0
-    found: list[tuple[RuleKind, Finding]] = field(default_factory=list)
+    found: list[RuleFinding] = field(default_factory=list)
+    standings: tuple[Standing, ...] = ()
+    """How the suspicion's subjects stood when the request came."""
+    allowance: Notice | None = None
+    """An operator's word that this account is to be left alone for a while."""
     no_subject: tuple[str, ...] = ()
     exempted_by: tuple[str, ...] = ()
     counted: Counted = field(default_factory=list)
@@ -60,8 +73,8 @@ class Judgement:
 
     @property
     def watches(self) -> bool:
-        """Whether nothing may be refused: shadow mode of the process or of the policy."""
-        return self.shadow or self.policy.mode == "shadow"
+        """Whether nothing may be refused: shadow mode, or an allowance."""
+        return self.shadow or self.policy.mode == "shadow" or self.allowance is not None
 
 
 class Judge:
@@ -74,71 +87,165 @@ class Judge:
         clock: Clock,
         settle: Callable[[Sequence[Op]], None],
         settle_locally: Callable[[Sequence[Op]], None],
+        bans: Notices,
+        allowances: Notices,
     ) -> None:
         self._store = store
         self._bounds = bounds
         self._clock = clock
         self._settle = settle
         self._settle_locally = settle_locally
+        self._bans = bans
+        self._allowances = allowances
 
     async def judge(self, judgement: Judgement, facts: Facts, stage: Stage) -> None:
         """Run the rules of one stage and decide anew over all that has been found."""
         policy = judgement.policy
         now = self._clock.now()
+        if self._allowances and judgement.allowance is None:
+            for subject in banned_as(facts, ("account",)):
+                judgement.allowance = judgement.allowance or self._allowances.of(subject)
+        if self._bans and (ban := self._banned(facts, stage)) is not None:
+            judgement.found.append(_ban_finding(ban, watching=judgement.watches))
+            judgement.decision = decide(judgement.found)
+            if not judgement.watches:
+                return
         selection = select(policy, facts, now, stage)
         judgement.no_subject += selection.no_subject
         judgement.exempted_by += selection.exempted_by
-        if not selection.selected:
+        suspects = self._suspects(policy, facts, stage, now)
+        if not selection.selected and not suspects:
             return
         wanted = self._bounded(selection.selected, facts.client, now)
-        for rule, _, readings in await self._count(judgement, wanted):
-            finding = rule.judge(facts, readings)
-            if finding is not None:
-                judgement.found.append((rule, finding))
+        counted, scores = await self._count(judgement, wanted, _score_ops(policy, suspects))
+        new = self._judged(judgement, facts, counted)
+        self._stand(judgement, suspects, scores)
         if judgement.found:
-            mode: Mode = "shadow" if judgement.watches else "enforce"
-            judgement.decision = decide(judgement.found, policy, mode)
+            judgement.decision = decide(judgement.found)
+        self._remember(judgement, facts, new, now)
+
+    def _judged(
+        self, judgement: Judgement, facts: Facts, counted: Counted
+    ) -> list[tuple[RuleKind, Finding]]:
+        """What the rules say of their readings."""
+        new: list[tuple[RuleKind, Finding]] = []
+        for rule, _, readings in counted:
+            finding = rule.judge(facts, readings)
+            if finding is None:
+                continue
+            new.append((rule, finding))
+            shadow = judgement.watches or rule.mode == "shadow"
+            judgement.found.append(weigh(rule, finding, rule.subject(facts), shadow=shadow))
+        return new
+
+    def _stand(
+        self, judgement: Judgement, suspects: list[tuple[str, str]], scores: Sequence[Reading]
+    ) -> None:
+        """How the suspects stand, and which thresholds they have reached."""
+        policy = judgement.policy
+        for (name, subject), read in zip(suspects, scores, strict=False):
+            assert isinstance(read, Scores)
+            stood = suspicion.standing(name, subject, read.levels, policy.scoring)
+            if stood.level_with_shadow:
+                judgement.standings += (stood,)
+                judgement.found += suspicion.found(
+                    policy.suspicion, stood, watching=judgement.watches
+                )
+
+    def _remember(
+        self,
+        judgement: Judgement,
+        facts: Facts,
+        new: list[tuple[RuleKind, Finding]],
+        now: float,
+    ) -> None:
+        """What later requests are to know: the scores of what was found, and bans."""
+        policy = judgement.policy
+        scored = [rule for rule, _ in new if rule.score is not None]
+        if scored:
+            watches, half_life = judgement.watches, policy.suspicion.half_life
+            raised = [
+                Raise(subject, "score", _level_name(rule, watches), rule.score or 0.0, half_life)
+                for rule in scored
+                for _, subject in self._suspects(policy, facts, "all", now)
+            ]
+            settle = self._settle_locally if judgement.store == "local" else self._settle
+            settle(raised)
+        for found in judgement.found:
+            banned = found.ban_s > 0 and found.verb is Verb.BLOCK and not found.shadow
+            if banned and found.subject is not None and self._bans.of(found.subject) is None:
+                self._bans.put(found.subject, found.ban_s, found.rule, found.finding.reason)
+
+    def _banned(self, facts: Facts, stage: Stage) -> Notice | None:
+        for subject in banned_as(facts, _OF_BODY if stage == "body" else BANNABLE):
+            ban = self._bans.of(subject)
+            if ban is not None:
+                return ban
+        return None
+
+    def _suspects(
+        self, policy: Policy, facts: Facts, stage: Stage, now: float
+    ) -> list[tuple[str, str]]:
+        """(name, subject) of whom the policy suspects, in the stage that knows them first."""
+        if not policy.scoring:
+            return []
+        suspects: list[tuple[str, str]] = []
+        for name in policy.suspicion.subjects:
+            from_body = name in FROM_BODY
+            if stage == "all" or (stage == "body") == from_body:
+                subject = SUBJECTS[name](facts)
+                if subject is not None:
+                    suspects.append((name, self._bound(subject, facts.client, now)))
+        return suspects
 
     def take_back(self, judgement: Judgement) -> None:
         """Undo what a request has counted that was refused after all."""
         self._settle(_undoing(judgement.counted))
         self._settle_locally(_undoing(judgement.counted_locally))
 
-    async def _count(self, judgement: Judgement, wanted: list[Selected]) -> Counted:
+    async def _count(
+        self, judgement: Judgement, wanted: list[Selected], more: list[Op]
+    ) -> tuple[Counted, Sequence[Reading]]:
+        """What the rules counted, and what `more` read."""
         ops = [op for selected in wanted for op in selected.ops]
-        if not ops:
-            return [(selected.rule, (), ()) for selected in wanted]
+        if not ops and not more:
+            return [(selected.rule, (), ()) for selected in wanted], ()
         started = self._clock.monotonic()
         try:
-            readings = await self._store.apply(ops, abandoned=self._abandon(wanted))
+            readings = await self._store.apply(ops + more, abandoned=self._abandon(wanted))
         except StoreError:
-            return await self._count_without_store(judgement, wanted)
+            return await self._count_without_store(judgement, wanted, more)
         finally:
             judgement.store_s += self._clock.monotonic() - started
         if judgement.store == "unused":
             judgement.store = "ok"
         counted = _assigned(wanted, readings)
         judgement.counted += counted
-        return counted
+        return counted, readings[len(ops) :]
 
-    async def _count_without_store(self, judgement: Judgement, wanted: list[Selected]) -> Counted:
+    async def _count_without_store(
+        self, judgement: Judgement, wanted: list[Selected], more: list[Op]
+    ) -> tuple[Counted, Sequence[Reading]]:
         local: list[Selected] = []
         for selected in wanted:
             rule = selected.rule
+            if not selected.ops:
+                local.append(selected)  # it needs no counter, so it judges as ever
+                continue
             match rule.on_store_failure or judgement.policy.defaults.on_store_failure:
                 case "local":
                     local.append(selected)
                 case "block" if not (judgement.watches or rule.mode == "shadow"):
                     judgement.blocked_by = rule.name
         ops = [op for selected in local for op in selected.ops]
-        readings = await self._store.apply_local(ops, self._clock.now())
+        readings = await self._store.apply_local(ops + more, self._clock.now())
         if judgement.blocked_by:
             judgement.store = "blocked"
-        elif local or judgement.store != "local":  # what an earlier stage has counted stays said
-            judgement.store = "local" if local else "skipped"
+        elif ops or judgement.store != "local":  # what an earlier stage has counted stays said
+            judgement.store = "local" if ops or more else "skipped"
         counted = _assigned(local, readings)
         judgement.counted_locally += counted
-        return counted
+        return counted, readings[len(ops) :]
 
     def _abandon(self, wanted: list[Selected]) -> Callable[[Sequence[Reading]], None]:
         """What to do with readings whose request has gone: nobody was served, so take them back."""
@@ -149,23 +256,40 @@ class Judge:
     ) -> list[Selected]:
         """Where a caller could invent subjects without end, the surplus shares one: that of its
         account where somebody vouches for it, else that of its subnet."""
-        vouched = not client.unproven
         bounded: list[Selected] = []
         for one in selected:
             ops = one.ops
-            for at, op in enumerate(ops):
-                subject = op.subject
-                if not (vouched and subject.startswith(_VOUCHED)):
-                    allowed = self._bounds.admit(subject, client.subnet, now)
-                elif "|" in subject:
-                    owner = f"account:{client.account}"
-                    allowed = self._bounds.admit(subject, owner, now, PER_ACCOUNT)
-                else:
-                    continue
+            if ops:
+                subject = ops[0].subject  # a rule counts one subject
+                allowed = self._bound(subject, client, now)
                 if allowed != subject:
-                    ops = (*ops[:at], replace(op, subject=allowed), *ops[at + 1 :])
+                    ops = tuple(replace(op, subject=allowed) for op in ops)
             bounded.append(one if ops is one.ops else Selected(one.rule, ops))
         return bounded
+
+    def _bound(self, subject: str, client: Client, now: float) -> str:
+        if client.unproven or not subject.startswith(_VOUCHED):
+            return self._bounds.admit(subject, client.subnet, now)
+        if "|" in subject:
+            return self._bounds.admit(subject, f"account:{client.account}", now, PER_ACCOUNT)
+        return subject
+
+
+def _score_ops(policy: Policy, suspects: list[tuple[str, str]]) -> list[Op]:
+    half_life = policy.suspicion.half_life
+    return [ReadScore(subject, "score", half_life) for _, subject in suspects]
+
+
+def _level_name(rule: RuleKind, watches: bool) -> str:
+    shadow = watches or rule.mode == "shadow"
+    return suspicion.SHADOW + rule.name if shadow else rule.name
+
+
+def _ban_finding(ban: Notice, *, watching: bool) -> RuleFinding:
+    kind = ban.subject.rpartition("|")[2].partition(":")[0]
+    evidence: Evidence = {"subject": kind, "banned_by": ban.by, "until": utc(ban.ends)}
+    finding = Finding("banned", evidence)
+    return RuleFinding(ban.by, "ban", None, watching, Verb.BLOCK, finding)
 
 
 def _assigned(wanted: Sequence[Selected], readings: Sequence[Reading]) -> Counted:

@@ -94,6 +94,8 @@ class Metrics:
         self.body_memory = gauge("excise_body_memory_bytes", "Request bodies held now.")
         self.queue_bytes = gauge("excise_event_queue_bytes", "Events that wait to be written.")
         self.events_dropped = gauge("excise_events_dropped", "Events lost since the start.")
+        self.bans = gauge("excise_bans", "Bans that stand, as this replica knows them.")
+        self.allowances = gauge("excise_allowances", "Allowances that stand.")
         self.store_up = gauge("excise_store_up", "1 while the store answers, else 0.")
         self._policy = Gauge(
             "excise_policy_info", "The policy in force.", ("digest", "mode"), registry=registry

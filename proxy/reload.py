@@ -8,7 +8,7 @@ ConfigMap) counts as changed like one that is written in place.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -49,32 +49,42 @@ class Watched(Generic[T]):
         take: Callable[[T], None],
         refuse: Callable[[str], None],
         stamp: Stamp,
+        more: Callable[[], Sequence[Path]] = tuple,
     ) -> None:
-        """`stamp` is that of the version in force, taken before it was loaded."""
+        """`stamp` is that of the version in force, taken before it was loaded; `more` names the files
+        that the one in force has drawn in."""
         self._path = path
+        self._more = more
+        self._stamp_of_more = self._stamps()
         self._load = load
         self._take = take
         self._refuse = refuse
         self._stamp = stamp
-        self._coming = stamp
+        self._coming = stamp, self._stamp_of_more
 
     def look(self) -> None:
         """Load the file again if it has changed, once it has stood still from one look to the next."""
-        now = stamp_of(self._path)
-        if now != self._stamp and now == self._coming:
+        now, of_more = stamp_of(self._path), self._stamps()
+        changed = now != self._stamp or of_more != self._stamp_of_more
+        if changed and (now, of_more) == self._coming:
             self.reload()
-        self._coming = now
+        self._coming = now, of_more
 
     def reload(self) -> None:
         """Load the file again, changed or not."""
         # Taken before the file is read: a write in between is seen at the next look.
         self._stamp = stamp_of(self._path)
+        self._stamp_of_more = self._stamps()
         try:
             loaded = self._load(self._path)
         except (PolicyError, ConfigurationError) as error:
             self._refuse(str(error))
         else:
             self._take(loaded)
+            self._stamp_of_more = self._stamps()
+
+    def _stamps(self) -> tuple[Stamp, ...]:
+        return tuple(stamp_of(path) for path in self._more())
 
 
 class InForce:
@@ -101,7 +111,12 @@ class InForce:
         self._clock = clock
         self._files: list[Watched[Any]] = [
             Watched(
-                self._policy_path, load, self._take_policy, partial(self._keep, "policy"), stamp
+                self._policy_path,
+                load,
+                self._take_policy,
+                partial(self._keep, "policy"),
+                stamp,
+                self._included,
             )
         ]
         if accounts is not None:
@@ -119,6 +134,9 @@ class InForce:
         """Load everything anew."""
         for file in self._files:
             file.reload()
+
+    def _included(self) -> list[Path]:
+        return [Path(file) for file in self._pipeline.policy.files]
 
     def _take_policy(self, policy: Policy) -> None:
         self._readiness.note("policy_file", "ok")

@@ -1,29 +1,32 @@
 """
-What a process looks after once a second: a store that was lost, forgets or is shared with strangers, and
-streams that last, files that change.
+What a process looks after once a second: a store that was lost, forgets or is shared with strangers,
+streams that last, files that change, and bans and allowances that others have put up.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Final
 
 from proxy.admin.health import Readiness
 from proxy.client.secret import Secret
 from proxy.clock import Clock
-from proxy.counters.protocol import Raise, ReadScore, Scores
+from proxy.counters.protocol import POSTS_MAX, Posts, Raise, ReadScore, Scores
 from proxy.counters.resilient import ResilientStore
 from proxy.errors import StoreError
 from proxy.eventlog import EventLog
+from proxy.notices import Notices
 from proxy.passage import Exchange
 from proxy.reload import InForce
 
 TICK_S: Final = 1.0
 STREAM_OPEN_S: Final = 60.0
 STORE_CHECK_S: Final = 300.0
+PAGES_A_TICK: Final = 20
+"""Pages of a board that are read at once; what is more waits for the next second."""
 
 # A replica that is gone is forgotten after three checks, so that a whole fleet may change its secret.
 _HALF_LIFE = 3 * STORE_CHECK_S / math.log2(100)
@@ -44,6 +47,7 @@ class Upkeep:
         underway: Callable[[], list[Exchange]],
         on_fault: Callable[[BaseException], None],
         files: InForce,
+        boards: Sequence[Notices],
     ) -> None:
         self._store = store
         self._shared = shared
@@ -54,6 +58,7 @@ class Upkeep:
         self._underway = underway
         self._on_fault = on_fault
         self._files = files
+        self._boards = boards
         self._accepted = False
         self._announce_at: dict[str, float] = {}
         self._checked_at = -STORE_CHECK_S
@@ -78,8 +83,22 @@ class Upkeep:
                 await self._store.ready()
                 if self._accepted:  # only a write tells whether a full store has room again
                     await self._register()
+        if self._shared:
+            with suppress(StoreError):
+                await self._read_boards()
         self._files.look()
         self._announce_streams(now)
+
+    async def _read_boards(self) -> None:
+        """What other replicas and operators have put up or taken down."""
+        boards = self._boards
+        for _ in range(PAGES_A_TICK):
+            readings = await self._store.apply([board.reading() for board in boards])
+            for board, read in zip(boards, readings, strict=True):
+                assert isinstance(read, Posts)
+                board.learn(read)
+            if all(isinstance(read, Posts) and len(read.posts) < POSTS_MAX for read in readings):
+                return
 
     async def _check_store(self) -> None:
         """Whether the store keeps what it is told, and whether this replica belongs on it.

@@ -24,6 +24,7 @@ rules:
     burst: 1
     action: {delay: {at_most: 1s, then: throttle}}
     match: {model: slow}
+    score: 5
   - name: also-slow
     kind: rate_limit
     per: address
@@ -97,6 +98,8 @@ async def test_documented_fields_are_emitted_and_no_others(tmp_path: Path) -> No
         await reader.readuntil(b"\n\n")
         writer.transport.abort()
         await excise.log.wait_for(outcome="client_closed")
+        excise.app.allowances.put("account:acme", 60.0, "operator", "tests")
+        await excise.exchange(post(RICH, headers=known))
         requests = [event for event in excise.log.events if event["event"] == "request"]
     async with (
         raw_upstream(script) as upstream,

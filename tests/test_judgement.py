@@ -15,6 +15,7 @@ from proxy.counters.resilient import ResilientStore
 from proxy.decision import Verb
 from proxy.errors import StoreError
 from proxy.judgement import PER_ACCOUNT, Judge, Judgement
+from proxy.notices import Notices
 from proxy.policy.load import parse
 from proxy.policy.model import Policy
 from tests.policy.facts import facts
@@ -40,9 +41,12 @@ class Bench:
     """A judge, its counters, and what it has given back."""
 
     def __init__(
-        self, store: MemoryStore | None = None, bounds: SubjectBounds | None = None
+        self,
+        store: MemoryStore | None = None,
+        bounds: SubjectBounds | None = None,
+        clock: Stopped | None = None,
     ) -> None:
-        self.clock = Stopped()
+        self.clock = clock or Stopped()
         self.local = MemoryStore(clock=self.clock)
         self.store = ResilientStore(
             MemoryStore(clock=self.clock) if store is None else store,
@@ -52,12 +56,16 @@ class Bench:
         )
         self.settled: list[Op] = []
         self.settled_locally: list[Op] = []
+        self.bans = Notices("bans", self.clock, self.settled.extend)
+        self.allowances = Notices("allowances", self.clock, self.settled.extend)
         self.judge = Judge(
             self.store,
             SubjectBounds() if bounds is None else bounds,
             self.clock,
             self.settled.extend,
             self.settled_locally.extend,
+            self.bans,
+            self.allowances,
         )
 
     async def __call__(self, policy: Policy, *, shadow: bool = False, **client: Any) -> Judgement:

@@ -15,6 +15,7 @@ from proxy.counters.settle import Settler
 from proxy.decision import Verb
 from proxy.errors import StoreError
 from proxy.judgement import Judge, Judgement
+from proxy.notices import Notices
 from proxy.policy.load import parse
 from proxy.policy.model import Policy
 from proxy.policy.select import Stage
@@ -48,7 +49,13 @@ class Bench:
         self.lost: list[int] = []
         self.central = Settler(self.store, on_lost=self.lost.append)
         self.own = Settler(self.local, on_lost=self.lost.append)
-        self.judge = Judge(self.store, SubjectBounds(), self.clock, self.central.put, self.own.put)
+        boards = (
+            Notices("bans", self.clock, self.central.put),
+            Notices("allowances", self.clock, list),
+        )
+        self.judge = Judge(
+            self.store, SubjectBounds(), self.clock, self.central.put, self.own.put, *boards
+        )
 
     async def __call__(
         self, policy: Policy, *stages: Stage, model: str = "large", **client: Any

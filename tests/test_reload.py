@@ -47,6 +47,30 @@ async def test_a_changed_policy_is_in_force_and_keeps_its_counts(tmp_path: Path)
         assert reloaded["digest"].encode() in metrics
 
 
+async def test_a_changed_file_that_is_included_is_in_force_too(tmp_path: Path) -> None:
+    part = tmp_path / "part.yaml"
+    part.write_text("version: 1\n")
+    main = "version: 1\nkeys: {missing: allow, unknown: allow}\ninclude: part.yaml\n"
+    async with (
+        raw_upstream(replying(plain())) as upstream,
+        excise_inside(tmp_path, upstream.url, main) as excise,
+    ):
+        assert (await excise.exchange(post(CHAT)))[0] == 200
+        # Not yet known at the start, and included by what is loaded then: watched from there on.
+        (tmp_path / "more.yaml").write_text("version: 1\n")
+        part.write_text("version: 1\ninclude: more.yaml\n")
+        await looked(excise)
+        await excise.log.wait_for("reloaded")
+        (tmp_path / "more.yaml").write_text(
+            "version: 1\nrules:\n  - {name: none, kind: rate_limit, per: address, limit: 1/hour, "
+            "burst: 1, action: throttle}\n"
+        )
+        await looked(excise)
+        await excise.log.wait_for("reloaded")
+        assert [(await excise.exchange(post(CHAT)))[0] for _ in range(2)] == [200, 429]
+        assert (await excise.log.wait_for(decision="throttle"))["rule"] == "part.more.none"
+
+
 async def test_a_policy_with_a_mistake_changes_nothing_and_is_said_until_mended(
     tmp_path: Path,
 ) -> None:

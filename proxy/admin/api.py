@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from aiohttp import web
@@ -15,8 +15,13 @@ FAILURES_A_MINUTE = 30
 NO_TOKEN = "No admin token is set; set EXCISE_ADMIN_TOKEN or EXCISE_ADMIN_TOKEN_FILE."  # noqa: S105
 
 
-def admin_app(token: str | None, status: Callable[[], dict[str, Any]]) -> web.Application:
-    """The admin API. Without a token every call is refused, and told how to set one."""
+def admin_app(
+    token: str | None,
+    status: Callable[[], dict[str, Any]],
+    routes: Sequence[web.RouteDef] = (),
+) -> web.Application:
+    """The admin API: status, and `routes`. Without a token every call is refused, and told how to
+    set one."""
     expected = token.encode() if token is not None else None
     failures = AsyncLimiter(FAILURES_A_MINUTE, 60)
 
@@ -40,5 +45,5 @@ def admin_app(token: str | None, status: Callable[[], dict[str, Any]]) -> web.Ap
         return json_answer(status())
 
     app = web.Application(middlewares=[quiet, authorised])
-    app.add_routes([web.get("/v1/status", get_status)])
+    app.add_routes([web.get("/v1/status", get_status), *routes])
     return app

@@ -6,8 +6,11 @@ from importlib import metadata
 
 import click
 
+from proxy.cli.bans import allow, bans
 from proxy.cli.check import check
+from proxy.cli.demo import demo
 from proxy.cli.explain import explain
+from proxy.cli.forget import forget
 from proxy.cli.key_id import key_id
 from proxy.cli.rules import rules
 from proxy.cli.schema import schema
@@ -27,4 +30,8 @@ main.add_command(rules)
 main.add_command(schema)
 main.add_command(tail)
 main.add_command(explain)
+main.add_command(bans)
+main.add_command(allow)
+main.add_command(forget)
+main.add_command(demo)
 main.add_command(key_id)

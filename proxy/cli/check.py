@@ -50,12 +50,12 @@ def _check(file: Path) -> bool:
         policy = load(file)
     except PolicyError as error:
         for mistake in error.mistakes:
-            _show(mistake, file, "red")
+            _show(mistake, "red")
         count = len(error.mistakes)
         click.secho(f"{file}: {count} mistake{'s' if count > 1 else ''}", fg="red", err=True)
         return False
     for warning in warnings(policy, file, time.time()):
-        _show(warning, file, "yellow", "warning: ")
+        _show(warning, "yellow", "warning: ")
     count = len(policy.rules)
     rules = f"{count} rule{'' if count == 1 else 's'}"
     click.echo(f"{file}: OK, {rules}, {policy.digest[:19]}")
@@ -70,12 +70,12 @@ def _holds_accounts(file: Path) -> bool:
     return isinstance(data, dict) and "accounts" in data and "rules" not in data
 
 
-def _show(mistake: Mistake, file: Path, colour: str, prefix: str = "") -> None:
+def _show(mistake: Mistake, colour: str, prefix: str = "") -> None:
     where = f"{mistake.file}:{mistake.line}:{mistake.column}:"
     hint = f" (did you mean {mistake.suggestion}?)" if mistake.suggestion else ""
     click.echo(f"{click.style(where, bold=True)} {prefix}{mistake.message}{hint}", err=True)
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
+        lines = Path(mistake.file).read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError):
         return
     if mistake.line <= len(lines):

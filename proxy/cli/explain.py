@@ -127,6 +127,10 @@ def _why(event: dict[str, Any]) -> Tree:
         leaves.append((f"in shadow, would have acted: {', '.join(event['shadow'])}", []))
     if event.get("exempted_by"):
         leaves.append((f"exempted by: {', '.join(event['exempted_by'])}", []))
+    if event.get("allowance"):
+        leaves.append((f"allowed by an operator: {event['allowance']}", []))
+    if event.get("suspicion"):
+        leaves.append(_suspected(event["suspicion"]))
     if event.get("no_subject"):
         leaves.append((f"found nobody to count: {', '.join(event['no_subject'])}", []))
     if not leaves:
@@ -135,6 +139,16 @@ def _why(event: dict[str, Any]) -> Tree:
     if "policy" in event:
         leaves.append((f"policy: {event['policy']}", []))
     return leaves
+
+
+def _suspected(suspicion: dict[str, Any]) -> tuple[str, Tree]:
+    levels = [f"{name} {level}" for name, level in suspicion.items() if isinstance(level, float)]
+    inner: Tree = []
+    if suspicion.get("families"):
+        inner.append((f"families of evidence: {', '.join(suspicion['families'])}", []))
+    watched = suspicion.get("with_shadow") or {}
+    inner += [(f"with rules in shadow: {name} {level}", []) for name, level in watched.items()]
+    return f"suspicion as it came: {', '.join(levels)}", inner
 
 
 def _answer(event: dict[str, Any]) -> str:

@@ -14,7 +14,8 @@ from proxy.settings import load_settings
 
 
 @click.command("key-id")
-def key_id() -> None:
+@click.option("--end-users-of", "account", help="Read names of this account's end users instead.")
+def key_id(account: str | None) -> None:
     """Print the id of each API key on standard input, one a line.
 
     Never give a key as an argument: shells and process lists remember those.
@@ -27,4 +28,7 @@ def key_id() -> None:
         raise click.ClickException("set EXCISE_SECRET or EXCISE_SECRET_FILE; ids depend on it")
     for line in sys.stdin.buffer:
         if key := line.strip():
-            click.echo(secret.key_id(key))
+            if account is None:
+                click.echo(secret.key_id(key))
+            else:
+                click.echo(secret.end_user_id(account, key.decode("utf-8", "surrogateescape")))

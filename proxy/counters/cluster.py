@@ -119,7 +119,7 @@ class Cluster:
                         told = await wire.tell(b"CLUSTER", b"SLOTS")
                     finally:
                         wire.abort()
-                slots = _read_slots(told, node[0])
+                slots = read_slots(told, node[0])
             except (StoreError, TimeoutError, ValueError) as failure:
                 error = failure if isinstance(failure, StoreError) else error
                 continue
@@ -137,7 +137,7 @@ class Cluster:
                 link.close(StoreError("the server left the Cluster"))
 
 
-def _read_slots(told: Reply, asked: str) -> list[Node | None]:
+def read_slots(told: Reply, asked: str) -> list[Node | None]:
     """The table out of a CLUSTER SLOTS reply; a server that leaves its own name out is `asked`."""
     slots: list[Node | None] = [None] * SLOTS
     if not isinstance(told, list) or not told:

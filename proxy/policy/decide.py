@@ -5,53 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from proxy.decision import ALLOWED, Decision, Finding, RuleFinding, Verb
-from proxy.policy.model import Policy
-from proxy.rules.base import Mode, RuleKind
+from proxy.rules.base import RuleKind
+
+PAUSE_S = 30.0
+"""What a caller is told to wait that is throttled by a rule which knows no better."""
 
 
-def decide(
-    judged: Sequence[tuple[RuleKind, Finding]], policy: Policy, mode: Mode = "enforce"
-) -> Decision:
-    """The strongest enforced finding decides; delays compose to the longest.
-
-    A rule's effective mode is the weakest of the process's `mode`, the policy's and its own. A finding
-    in shadow is listed and never acts.
-    """
-    if not judged:
-        return ALLOWED
-    watching = mode == "shadow" or policy.mode == "shadow"
-    found = sorted(
-        (
-            _weighed(rule, finding, shadow=watching or rule.mode == "shadow")
-            for rule, finding in judged
-        ),
-        key=_strength,
-    )
-    enforced = [one for one in found if not one.shadow]
-    if not enforced:
-        return Decision(findings=tuple(found))
-    first = enforced[0]
-    waits = [
-        one.finding.retry_after_s
-        for one in enforced
-        if one.verb is Verb.THROTTLE and one.finding.retry_after_s is not None
-    ]
-    delays = [one for one in enforced if one.verb is Verb.DELAY]
-    refused = first.verb.refuses
-    return Decision(
-        verb=first.verb,
-        rule=first.rule,
-        kind=first.kind,
-        reason=first.finding.reason,
-        evidence=first.finding.evidence,
-        delay_s=0.0 if refused else max((one.delay_s for one in delays), default=0.0),
-        delay_then=max((one.delay_then for one in delays), default=Verb.ALLOW),
-        retry_after_s=max(waits, default=None),
-        findings=tuple(found),
-    )
-
-
-def _weighed(rule: RuleKind, finding: Finding, *, shadow: bool) -> RuleFinding:
+def weigh(rule: RuleKind, finding: Finding, subject: str | None, *, shadow: bool) -> RuleFinding:
+    """What a rule does about its finding."""
     action = rule.does
     verb, delay = action.verb, 0.0
     if verb is Verb.DELAY:
@@ -70,7 +31,38 @@ def _weighed(rule: RuleKind, finding: Finding, *, shadow: bool) -> RuleFinding:
         finding=finding,
         delay_s=delay,
         delay_then=action.then,
-        score=rule.score or 0.0,
+        ban_s=action.ban_s,
+        subject=subject,
+    )
+
+
+def decide(found: Sequence[RuleFinding]) -> Decision:
+    """The strongest enforced finding decides; delays compose to the longest; shadow never acts."""
+    if not found:
+        return ALLOWED
+    ordered = tuple(sorted(found, key=_strength))
+    enforced = [one for one in ordered if not one.shadow]
+    if not enforced:
+        return Decision(findings=ordered)
+    first = enforced[0]
+    waits = [
+        one.finding.retry_after_s
+        for one in enforced
+        if one.verb is Verb.THROTTLE and one.finding.retry_after_s is not None
+    ]
+    delays = [one for one in enforced if one.verb is Verb.DELAY]
+    refused = first.verb.refuses
+    pause = PAUSE_S if first.verb is Verb.THROTTLE else None
+    return Decision(
+        verb=first.verb,
+        rule=first.rule,
+        kind=first.kind,
+        reason=first.finding.reason,
+        evidence=first.finding.evidence,
+        delay_s=0.0 if refused else max((one.delay_s for one in delays), default=0.0),
+        delay_then=max((one.delay_then for one in delays), default=Verb.ALLOW),
+        retry_after_s=max(waits, default=pause),
+        findings=ordered,
     )
 
 

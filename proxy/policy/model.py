@@ -5,11 +5,13 @@ from __future__ import annotations
 import datetime
 from collections.abc import Callable
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, field_validator
 
-from proxy.facts import Facts
+from proxy.decision import Family
+from proxy.facts import Facts, Signal
+from proxy.policy.suspicion import Suspicion
 from proxy.rules.base import Mode, OnStoreFailure, RuleKind
 from proxy.rules.fields import Names, wrong
 from proxy.rules.match import Match
@@ -89,6 +91,8 @@ class Policy(BaseModel):
 
     version: Literal[1]
     mode: Mode = "enforce"
+    include: Names | None = None
+    """Files whose rules are this policy's too, under their file's name: `known-relays.marks`."""
     defaults: Defaults = Defaults()
     keys: Keys = Keys()
     uninspectable: Literal["block", "allow"] = "block"
@@ -96,8 +100,13 @@ class Policy(BaseModel):
     refusal: RefusalText = RefusalText()
     exemptions: tuple[Exemption, ...] = ()
     rules: tuple[SerializeAsAny[RuleKind], ...] = ()
+    override: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """Fields of included rules that are set otherwise here, by the rule's full name."""
+    suspicion: Suspicion = Field(default_factory=Suspicion)
     digest: str = ""
-    """`sha256:…` of the text that was loaded."""
+    """`sha256:…` of the text that was loaded, included files with it."""
+    files: tuple[str, ...] = ()
+    """Paths of the included files."""
 
     @field_validator("version", mode="before")
     @classmethod
@@ -105,6 +114,16 @@ class Policy(BaseModel):
         if isinstance(value, bool):
             raise wrong("must be 1")
         return value
+
+    @cached_property
+    def scoring(self) -> dict[str, Family]:
+        """The rules that add to suspicion, and the family of each one's evidence."""
+        return {rule.name: rule.family for rule in self.rules if rule.score is not None}
+
+    @cached_property
+    def wants(self) -> frozenset[Signal]:
+        """The signals that its rules judge by."""
+        return frozenset().union(*(rule.wants for rule in self.rules))
 
     @cached_property
     def _on_identity(self) -> tuple[RuleKind, ...]:

@@ -12,8 +12,9 @@ from typing import Any, Final
 from proxy.facts import PROFILES, UNKNOWN
 from proxy.policy.model import Policy
 from proxy.rules import RULE_KINDS
+from proxy.rules.fields import one_of
 from proxy.rules.match import CLOSED
-from proxy.rules.subjects import SUBJECTS
+from proxy.rules.subjects import BANNABLE, SUBJECTS
 
 Schema = dict[str, Any]
 
@@ -29,12 +30,13 @@ def policy_schema() -> Schema:
         of_kind = _cleaned(kind.model_json_schema(by_alias=True))
         definitions |= of_kind.pop("$defs", {})
         of_kind["properties"] = {"kind": {"const": kind.kind}, **of_kind["properties"]}
-        of_kind["properties"]["per"] = _words(name for name in SUBJECTS if name not in UNKNOWN)
-        of_kind["properties"]["excuse"] = _words(PROFILES)
+        of_kind["properties"]["per"] = one_of(name for name in SUBJECTS if name not in UNKNOWN)
+        of_kind["properties"]["excuse"] = one_of(PROFILES)
         of_kind["required"] = ["kind", *of_kind["required"]]
         definitions[kind.kind] = of_kind
     properties = schema["properties"]
-    del properties["digest"]
+    del properties["digest"], properties["files"]
+    definitions["Suspicion"]["properties"]["subjects"] = one_of(BANNABLE)
     of_rules = [{"$ref": f"#/$defs/{kind.kind}"} for kind in RULE_KINDS]
     properties["rules"] = {"type": "array", "items": {"oneOf": of_rules}}
     match = definitions["Match"]
@@ -42,14 +44,8 @@ def policy_schema() -> Schema:
     for name in UNKNOWN:
         match["properties"].pop(name, None)
     for name, words in CLOSED.items():
-        match["properties"][name] = _words(sorted(words))
+        match["properties"][name] = one_of(sorted(words))
     return {"$schema": DIALECT, "title": "Excise policy", **schema, "$defs": definitions}
-
-
-def _words(known: Any) -> Schema:
-    """One of these words, or a list of them."""
-    one = {"enum": list(known)}
-    return {"anyOf": [one, {"type": "array", "items": one, "minItems": 1}]}
 
 
 def _cleaned(node: Any) -> Any:

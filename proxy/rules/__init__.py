@@ -5,24 +5,29 @@ from __future__ import annotations
 from typing import Final
 
 from proxy.rules.base import RuleKind
+from proxy.rules.datacenter_ip import DatacenterIp
+from proxy.rules.prompt_diversity import PromptDiversity
 from proxy.rules.rate_limit import RateLimit
+from proxy.rules.reseller_key import ResellerKey
 
-RULE_KINDS: Final[tuple[type[RuleKind], ...]] = (RateLimit,)
+RULE_KINDS: Final[tuple[type[RuleKind], ...]] = (
+    RateLimit,
+    PromptDiversity,
+    DatacenterIp,
+    ResellerKey,
+)
 
 COMING_KINDS: Final = frozenset(
     {
         "client_fingerprint",
         "concurrency",
-        "datacenter_ip",
         "expression",
         "listed",
         "logit_probing",
         "machine_pace",
-        "prompt_diversity",
         "prompt_template",
         "reasoning_elicitation",
         "request_shape",
-        "reseller_key",
         "sensitive_topics",
         "token_budget",
     }

@@ -3,6 +3,7 @@
 
     allow | log | throttle | block
     delay: {at_most: 2s, then: throttle}
+    block: {for: 24h}
 """
 
 from __future__ import annotations
@@ -37,6 +38,8 @@ class Action:
     """Seconds that a request may be held back."""
     then: Verb = Verb.ALLOW
     """What is done where more would be needed."""
+    ban_s: float = 0.0
+    """Seconds that the subject is banned for, with `block`."""
 
     @property
     def strongest(self) -> Verb:
@@ -60,7 +63,7 @@ def parse_action(value: object) -> Action:
     if word == "degrade":
         raise wrong("`degrade` is not supported by this version yet", (word,))
     if word == "block":
-        raise wrong("bans (`block: (for: …)`) are not supported by this version yet", (word,))
+        return _ban(details)
     if word != "delay":
         raise wrong("must be one of allow, log, delay, throttle, block", (word,), _near(word))
     return _delay(details)
@@ -87,6 +90,15 @@ def _delay(details: object) -> Action:
     return Action(Verb.DELAY, at_most, _WORDS[then])
 
 
+def _ban(details: object) -> Action:
+    if not isinstance(details, dict) or set(details) != {"for"}:
+        raise wrong("must say for how long: `for: 24h`", ("block",))
+    try:
+        return Action(Verb.BLOCK, ban_s=parse_duration(details["for"]))
+    except ValueError as error:
+        raise wrong(str(error), ("block", "for")) from None
+
+
 def _near(word: str) -> str | None:
     return nearest(word, ("allow", "block", "delay", "log", "throttle"))
 
@@ -108,6 +120,19 @@ _SCHEMA: Final = {
                 }
             },
             "required": ["delay"],
+            "additionalProperties": False,
+        },
+        {
+            "type": "object",
+            "properties": {
+                "block": {
+                    "type": "object",
+                    "properties": {"for": {"type": "string", "pattern": DURATION_PATTERN}},
+                    "required": ["for"],
+                    "additionalProperties": False,
+                }
+            },
+            "required": ["block"],
             "additionalProperties": False,
         },
     ]

@@ -16,11 +16,18 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from proxy.counters.protocol import Op, Reading
 from proxy.decision import Family, Finding, Verb
-from proxy.facts import PROFILES, UNKNOWN, Facts
+from proxy.facts import PROFILES, UNKNOWN, Facts, Signal
 from proxy.rules.action import Action, ActionField
 from proxy.rules.fields import Names, nearest, wrong
 from proxy.rules.match import Match
-from proxy.rules.subjects import CHOSEN_BY_CALLERS, FROM_BODY, SUBJECTS, SubjectOf, subject_of
+from proxy.rules.subjects import (
+    BANNABLE,
+    CHOSEN_BY_CALLERS,
+    FROM_BODY,
+    SUBJECTS,
+    SubjectOf,
+    subject_of,
+)
 
 Mode = Literal["enforce", "shadow"]
 OnStoreFailure = Literal["local", "allow", "block"]
@@ -34,6 +41,8 @@ class RuleKind(BaseModel):
 
     kind: ClassVar[str]
     family: ClassVar[Family]
+    derives: ClassVar[frozenset[Signal]] = frozenset()
+    """The signals that it judges by; only those that some rule wants are derived."""
     plain_limit: ClassVar[bool] = False
     """A limit that callers can know and keep: it may block without a second family's evidence."""
 
@@ -46,9 +55,11 @@ class RuleKind(BaseModel):
     per: Names
     """Whom the rule counts: a subject, or a list that makes one composite subject."""
     action: ActionField | None = None
-    """What is done about a finding: a word, or `{delay: {at_most: 2s, then: throttle}}`."""
+    """What is done about a finding: a word, `{delay: {at_most: 2s, then: throttle}}` or
+    `{block: {for: 24h}}`."""
     score: float | None = Field(default=None, gt=0, le=1000, strict=True)
-    """Suspicion that a finding adds to the subject."""
+    """Suspicion that a finding gives the caller, see `suspicion` in the policy guide. Finding the same
+    again refreshes it and never adds up."""
     excuse: Names | None = None
     """Declared profiles that the rule does not apply to."""
     counts: Literal["admitted", "attempts"] = "admitted"
@@ -92,6 +103,9 @@ class RuleKind(BaseModel):
                 "add another subject, such as `account`",
                 ("per",),
             )
+        bans = self.action is not None and self.action.ban_s > 0
+        if bans and (len(self.per) > 1 or self.per[0] not in BANNABLE):
+            raise wrong(f"only one of {', '.join(BANNABLE)} can be banned", ("per",))
         acknowledged = self.acknowledge_single_family is not None or self.family == "listed"
         if strongest is Verb.BLOCK and not (self.plain_limit or acknowledged):
             raise wrong(
@@ -126,6 +140,11 @@ class RuleKind(BaseModel):
         of_match = self.match is not None and self.match.needs_body
         of_subject = not FROM_BODY.isdisjoint(self.per)
         return of_match or of_subject or self.looks_at_body()
+
+    @cached_property
+    def wants(self) -> frozenset[Signal]:
+        """The signals that must be derived before it can judge."""
+        return self.derives | ({"client"} if "client_fingerprint" in self.per else frozenset())
 
     @cached_property
     def does(self) -> Action:

@@ -66,6 +66,18 @@ def _names(value: object) -> tuple[str, ...]:
     return tuple(names)
 
 
+def _numbers(value: object) -> tuple[int, ...]:
+    numbers = _listed(value)
+    assert isinstance(numbers, list)
+    if not numbers:
+        raise wrong("must name at least one")
+    for at, number in enumerate(numbers):
+        if type(number) is not int:
+            path = (at,) if isinstance(value, list) else ()
+            raise wrong("must be a whole number", path)
+    return tuple(numbers)
+
+
 Duration = Annotated[
     float,
     PlainValidator(_read(parse_duration)),
@@ -80,6 +92,13 @@ RateField = Annotated[
 ]
 """A rate, from `60/minute`."""
 
+
+def one_of(words: Iterable[str]) -> dict[str, Any]:
+    """The JSON Schema of one of these words, or a list of them."""
+    one = {"enum": list(words)}
+    return {"anyOf": [one, {"type": "array", "items": one, "minItems": 1}]}
+
+
 _WORD: Final = {"type": "string", "minLength": 1}
 Names = Annotated[
     tuple[str, ...],
@@ -87,3 +106,17 @@ Names = Annotated[
     WithJsonSchema({"anyOf": [_WORD, {"type": "array", "items": _WORD, "minItems": 1}]}),
 ]
 """One word or a list of words."""
+
+Numbers = Annotated[
+    tuple[int, ...],
+    PlainValidator(_numbers),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer"},
+                {"type": "array", "items": {"type": "integer"}, "minItems": 1},
+            ]
+        }
+    ),
+]
+"""One whole number or a list of them."""

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import inspect
 import sys
+from typing import get_args
+
+from pydantic.fields import FieldInfo
 
 from proxy.rules.base import RuleKind
+from proxy.rules.fields import Duration
+from proxy.rules.units import duration_text
 
+_DURATION = get_args(Duration)[1]
 _GENERATED = "<!-- made by `excise rules`; change the rule's own file instead -->"
 
 
@@ -19,7 +25,7 @@ def page(kind: type[RuleKind]) -> str:
     own = [name for name in kind.model_fields if name not in RuleKind.model_fields]
     for name in (*own, *RuleKind.model_fields):
         field = kind.model_fields[name]
-        default = "required" if field.is_required() else _shown(field.default)
+        default = "required" if field.is_required() else _shown(field)
         meaning = " ".join((field.description or "").split())
         lines.append(f"| `{name}` | {default} | {meaning} |")
     lines += ["", f"Evidence family: `{kind.family}`."]
@@ -32,5 +38,10 @@ def summary(kind: type[RuleKind]) -> str:
     return told.partition("\n")[0].partition(": ")[2].rstrip(".")
 
 
-def _shown(default: object) -> str:
-    return "" if default is None or default == () else f"`{default}`"
+def _shown(field: FieldInfo) -> str:
+    default = field.default
+    if default is None or default == ():
+        return ""
+    if isinstance(default, tuple):
+        return ", ".join(f"`{one}`" for one in default)
+    return f"`{duration_text(default) if _DURATION in field.metadata else default}`"

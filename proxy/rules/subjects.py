@@ -8,6 +8,7 @@ text ever shapes a key, and braces (Redis Cluster's hash tags) never occur in on
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 import re
 from collections.abc import Callable
 from typing import Final
@@ -64,7 +65,7 @@ def _country(facts: Facts) -> str | None:
 
 
 def _fingerprint(facts: Facts) -> str | None:
-    fingerprint = facts.client.fingerprint
+    fingerprint = facts.signals.client
     return None if fingerprint is None else f"client_fingerprint:{safe(fingerprint)}"
 
 
@@ -88,7 +89,7 @@ SUBJECTS: Final[dict[str, SubjectOf]] = {
 }
 """What `per:` may name."""
 
-FROM_BODY: Final = frozenset({"end_user", "model"})
+FROM_BODY: Final = frozenset({"client_fingerprint", "end_user", "model"})
 """Subjects that are known only once the body has been read."""
 
 CHOSEN_BY_CALLERS: Final = frozenset({"client_fingerprint", "model"})
@@ -106,3 +107,73 @@ def subject_of(names: tuple[str, ...]) -> SubjectOf:
         return None if None in texts else "|".join(str(text) for text in texts)
 
     return composite
+
+
+BANNABLE: Final = ("account", "address", "api_key", "end_user", "subnet")
+"""Subjects that may be banned or carry suspicion: those that a request has whatever it asks, and that
+nobody else can put on like a coat."""
+
+KEY_ID: Final = re.compile(r"key_[a-z2-7]{16}").fullmatch
+"""Whether a text has the form of a key's id."""
+
+_ENCODED = re.compile(r"(?:[A-Za-z0-9._:/@+-]|%[0-9A-F]{2}){1,64}").fullmatch
+
+
+def banned_as(facts: Facts, names: tuple[str, ...]) -> list[str]:
+    """All names by which a ban could mean this request: a provisional key's own ones too."""
+    client = facts.client
+    subjects = [subject for name in names if (subject := SUBJECTS[name](facts)) is not None]
+    if client.provisional:
+        if client.key_id is not None and "api_key" in names:
+            subjects.append(f"api_key:{client.key_id}")
+        if client.account is not None and "account" in names:
+            subjects.append(f"account:{safe(client.account)}")
+    return subjects
+
+
+def read_subject(text: str, allowed: tuple[str, ...] = BANNABLE) -> str:
+    """A subject as operators write it (`account:acme`, `address:203.0.113.7`), as counters name it.
+
+    Raises ValueError in operators' words.
+    """
+    known = ", ".join(f"{name}:…" for name in allowed if name != "end_user")
+    owner, bar, end_user = text.partition("|")
+    if bar and "end_user" in allowed and owner.startswith("account:"):
+        kind, _, value = end_user.partition(":")
+        if kind == "end_user" and value:
+            return f"{read_subject(owner, allowed)}|end_user:{_kept(value)}"
+    kind, _, value = text.partition(":")
+    if bar or kind not in allowed or kind == "end_user" or not value:
+        raise ValueError(f"A subject is one of {known}")
+    match kind:
+        case "account":
+            return f"account:{_kept(value)}"
+        case "api_key":
+            if not KEY_ID(value):
+                raise ValueError("An API key is named by its id (`key_…`), never by itself.")
+            return f"api_key:{value}"
+        case "address":
+            return f"address:{_address(value)}"
+        case _:
+            return f"subnet:{_network(value)}"
+
+
+def _kept(value: str) -> str:
+    """A value that is in the safe alphabet already, as a list shows it, stays as it is."""
+    return value if _ENCODED(value) else safe(value)
+
+
+def _address(value: str) -> str:
+    try:
+        address = ipaddress.ip_address(value)
+    except ValueError:
+        raise ValueError("An address is written as `203.0.113.7` or `2001:db8::7`.") from None
+    mapped = getattr(address, "ipv4_mapped", None)
+    return str(mapped or address)
+
+
+def _network(value: str) -> str:
+    try:
+        return str(ipaddress.ip_network(value))
+    except ValueError:
+        raise ValueError("A subnet is written as `203.0.113.0/24`.") from None

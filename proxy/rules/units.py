@@ -21,6 +21,16 @@ _RATE = re.compile(r"([1-9][0-9]{0,9}) ?/ ?([1-9][0-9]{0,8})?(second|minute|hour
 DURATION_PATTERN = f"^{_DURATION.pattern[:-2]}$"
 RATE_PATTERN = f"^{_RATE.pattern[:-2]}$"
 
+
+def duration_text(seconds: float) -> str:
+    """A duration as policies write it, in its largest whole unit."""
+    for unit in ("d", "h", "m", "s"):
+        count, rest = divmod(seconds, _UNITS[unit])
+        if count and not rest:
+            return f"{count:.0f}{unit}"
+    return f"{seconds * 1000:.0f}ms"
+
+
 MAX_AMOUNT = 1_000_000_000
 MIN_PERIOD, MAX_PERIOD = 1.0, 31 * 86400.0
 MAX_DURATION = 366 * 86400.0

@@ -57,6 +57,8 @@ def test_editors_show_the_mistakes_of_shape() -> None:
         expected = file.read_text(encoding="utf-8").rpartition("# expect: ")[2]
         if not any(words in expected for words in SEEN_BY_EDITORS):
             continue
+        if "include:" in file.read_text(encoding="utf-8"):
+            continue  # a schema sees one file alone
         tree = read_tree(file.read_text(encoding="utf-8"), file.name)
         if tree.mistakes:
             continue
@@ -84,7 +86,10 @@ def test_a_page_says_what_the_rule_cannot_see_and_whom_it_hits_wrongly(
 
 
 def test_kinds_are_listed_and_a_wrong_one_is_told_the_near_one() -> None:
-    assert run("rules").splitlines()[0].startswith("rate_limit  so many requests")
+    assert run("rules").splitlines()[0].split(maxsplit=1) == [
+        "rate_limit",
+        "so many requests in a time, for each subject",
+    ]
     result = CliRunner().invoke(main, ["rules", "rate_limt"])
     assert result.exit_code == 2
     assert "did you mean `rate_limit`?" in result.output

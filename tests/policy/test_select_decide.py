@@ -11,7 +11,7 @@ import pytest
 from proxy.counters.protocol import Take
 from proxy.decision import Finding, Verb
 from proxy.facts import Facts
-from proxy.policy.decide import decide
+from proxy.policy.decide import PAUSE_S, decide, weigh
 from proxy.policy.load import parse
 from proxy.policy.model import Policy
 from proxy.policy.select import select
@@ -155,11 +155,16 @@ def test_the_tier_chooses_the_rate() -> None:
 def found(*rules: str, **finding: Any) -> Any:
     made = policy("".join(rules))
     values = {"retry_after_s": 2.0, **finding}
-    return decide([(one, Finding("why", {}, **values)) for one in made.rules], made)
+    return decide(
+        [
+            weigh(one, Finding("why", {}, **values), None, shadow=one.mode == "shadow")
+            for one in made.rules
+        ]
+    )
 
 
 def test_no_finding_allows() -> None:
-    assert decide([], policy(rule())).verb is Verb.ALLOW
+    assert decide([]).verb is Verb.ALLOW
 
 
 def test_the_strongest_enforced_finding_decides_whatever_the_order() -> None:
@@ -176,11 +181,14 @@ def test_shadow_is_listed_and_never_acts() -> None:
     assert (decision.verb, decision.rule, decision.shadow) == (Verb.THROTTLE, "loud", ("quiet",))
 
 
-@pytest.mark.parametrize("mode", ["enforce", "shadow"])
-def test_the_weaker_of_all_modes_holds(mode: Any) -> None:
-    made = policy(rule(), "mode: shadow\n" if mode == "enforce" else "")
-    decision = decide([(made.rules[0], Finding("why", {}))], made, mode)
-    assert (decision.verb, decision.shadow) == (Verb.ALLOW, ("a",))
+def test_a_throttle_that_knows_no_wait_asks_for_a_pause() -> None:
+    assert found(rule(), retry_after_s=None).retry_after_s == PAUSE_S
+    assert found(rule(action="block"), retry_after_s=None).retry_after_s is None
+
+
+def test_a_delay_without_a_known_wait_is_as_long_as_it_may_be() -> None:
+    held = found(rule(action="{delay: {at_most: 2s, then: throttle}}"), retry_after_s=None)
+    assert (held.verb, held.delay_s) == (Verb.DELAY, 2.0)
 
 
 def test_a_wait_within_bounds_delays_and_beyond_them_does_what_then_says() -> None:
@@ -197,7 +205,10 @@ def test_the_longest_wait_of_those_that_refuse_is_told() -> None:
     made = policy(rule("a") + rule("b"))
     a, b = made.rules
     decision = decide(
-        [(a, Finding("x", {}, retry_after_s=1.0)), (b, Finding("y", {}, retry_after_s=5.0))], made
+        [
+            weigh(a, Finding("x", {}, retry_after_s=1.0), None, shadow=False),
+            weigh(b, Finding("y", {}, retry_after_s=5.0), None, shadow=False),
+        ]
     )
     assert (decision.retry_after_s, decision.rule) == (5.0, "b")
 

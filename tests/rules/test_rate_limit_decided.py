@@ -7,7 +7,7 @@ import pytest
 from proxy.counters.memory import MemoryStore
 from proxy.counters.protocol import Taken
 from proxy.decision import Decision, Verb
-from proxy.policy.decide import decide
+from proxy.policy.decide import decide, weigh
 from proxy.policy.load import PolicyError, parse
 from proxy.policy.model import Policy
 from proxy.policy.select import select
@@ -27,8 +27,8 @@ async def decided(rules: Policy, *times: float) -> list[Decision]:
     for at in times:
         (selected,) = select(rules, facts(), T0 + at, "all").selected
         finding = selected.rule.judge(facts(), await store.apply(selected.ops, T0 + at))
-        found = [] if finding is None else [(selected.rule, finding)]
-        decisions.append(decide(found, rules))
+        found = [] if finding is None else [weigh(selected.rule, finding, None, shadow=False)]
+        decisions.append(decide(found))
     return decisions
 
 
@@ -81,7 +81,12 @@ def test_who_is_refused_by_one_rule_is_not_held_by_another() -> None:
     again = refused.judge(facts(), [Taken(False, 0, 4.0, 0)])
     assert waits is not None
     assert again is not None
-    both = decide([(held, waits), (refused, again)], policy("log"))
+    both = decide(
+        [
+            weigh(held, waits, None, shadow=False),
+            weigh(refused, again, None, shadow=False),
+        ]
+    )
     assert (both.verb, both.delay_s, both.retry_after_s) == (Verb.THROTTLE, 0.0, 4.0)
 
 
