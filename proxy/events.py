@@ -14,6 +14,7 @@ from typing import Any, Final, Literal
 from proxy.client.address import canonical, subnet
 from proxy.clock import utc
 from proxy.decision import Verb
+from proxy.dialects.base import ReplyReader
 from proxy.facts import Ask, Client
 from proxy.passage import Progress
 from proxy.policy.suspicion import Standing
@@ -84,6 +85,11 @@ FIELDS: Final[dict[str, tuple[str, str]]] = {
         "complete, client_closed, client_stalled, upstream_error, upstream_timeout or drained",
     ),
     "upstream.request_id": ("text", "the upstream's own id"),
+    "gen_ai.response.id": ("text", "the id that the reply gives itself, at most 128 characters"),
+    "gen_ai.response.model": (
+        "text",
+        "the model that the reply says has made it, at most 128 characters",
+    ),
     "gen_ai.response.finish_reason": ("text", "why the model stopped, in the dialect's word"),
     "gen_ai.usage.input_tokens": ("number", "as the upstream reported; 0 where refused"),
     "gen_ai.usage.output_tokens": ("number", "as reported, else estimated from what passed"),
@@ -149,7 +155,7 @@ OTHER_EVENTS: Final[dict[str, tuple[Level, str, tuple[str, ...]]]] = {
 """Name → level, when, and its own fields."""
 
 
-_PARAMETER = re.compile(r"[a-z][a-z0-9_]{0,39}").fullmatch
+_PARAMETER = re.compile(r"[a-z][A-Za-z0-9_]{0,39}").fullmatch
 
 
 class EventBuilder:
@@ -332,10 +338,17 @@ def _add_answer(event: Event, visit: Visit, progress: Progress) -> None:
     if progress.bytes_out:
         event["response.bytes"] = progress.bytes_out
     reader = visit.reader
-    if reader is None:
-        if visit.ask is not None:
-            event["gen_ai.usage.input_tokens"] = event["gen_ai.usage.output_tokens"] = 0
-        return
+    if reader is not None:
+        _add_reply(event, reader)
+    elif visit.ask is not None:
+        event["gen_ai.usage.input_tokens"] = event["gen_ai.usage.output_tokens"] = 0
+
+
+def _add_reply(event: Event, reader: ReplyReader) -> None:
+    if reader.response_id is not None:
+        event["gen_ai.response.id"] = reader.response_id
+    if reader.response_model is not None:
+        event["gen_ai.response.model"] = reader.response_model
     if reader.finish_reason is not None:
         event["gen_ai.response.finish_reason"] = reader.finish_reason[:64]
     usage = reader.usage

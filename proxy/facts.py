@@ -15,7 +15,7 @@ AccountSource = Literal["key", "file", "gateway"]
 ACCOUNT_SOURCES: Final = get_args(AccountSource)
 PROFILES: Final = ("agent", "batch", "eval", "gateway", "multi_tenant", "rag")
 """What an account may declare itself to be."""
-DIALECTS: Final = ("anthropic_messages", "openai_chat", "openai_responses")
+DIALECTS: Final = ("anthropic_messages", "gemini_generate", "openai_chat", "openai_responses")
 OPERATIONS: Final = ("chat",)
 """`gen_ai.operation.name` of the routes that are inspected."""
 
@@ -76,7 +76,10 @@ class Client:
 
 @value
 class Turn:
-    """One message of the conversation: its role and its text, parts joined by new lines."""
+    """One message of the conversation: its role and its text, parts joined by new lines.
+
+    The role is the body's own word; Gemini's `model` and `function` are `assistant` and `tool` here.
+    """
 
     role: str
     text: str

@@ -48,7 +48,8 @@ class Forwarding:
             if changed is not None:
                 body, asked = changed, True
         own = ((b"X-Excise-Request-Id", visit.id.encode("ascii")),)
-        return Forward(query, body, drop, add, own, _observing(visit, asked))
+        streams = read is not None and read.ask.stream
+        return Forward(query, body, drop, add, own, streams, _observing(visit, asked))
 
 
 def _observing(visit: Visit, asked: bool) -> Callable[[int, bool], ReplyReader | None]:

@@ -31,6 +31,8 @@ class Forward:
     """Headers set in place of the caller's."""
     own_headers: tuple[tuple[bytes, bytes], ...]
     """Headers of our own on the reply."""
+    streams: bool
+    """Whether a stream was asked for: then a reply of unknown length is one, whatever its type."""
     observe: Callable[[int, bool], ReplyReader | None]
     """(status, is it server-sent events) → who looks at the reply as it passes."""
 

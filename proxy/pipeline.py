@@ -136,7 +136,7 @@ class Pipeline:
             return None
         try:
             refuse_other_encodings(visit.head.headers)
-            visit.read = dialect(route.dialect).read(body)
+            visit.read = dialect(route.dialect).read(body, visit.head.path)
         except UnreadableBody as error:
             if visit.policy.uninspectable == "block":
                 refusal = _unreadable(error)

@@ -1,16 +1,15 @@
 """
 A sample model on loopback, for a first run without an upstream, for demonstrations and for tests.
 
-It speaks OpenAI chat completions and responses and Anthropic messages, plain and streamed, with the
-ids, stop reasons and usage that the real APIs give. What it says is deterministic: it repeats the last user
-message. It accepts any key.
+It speaks OpenAI chat completions and responses, Anthropic messages and Gemini, plain and streamed,
+with the ids, stop reasons and usage that the real APIs give. What it says is deterministic: it repeats
+the last user message. It accepts any key.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
-import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
@@ -19,13 +18,17 @@ from typing import Any
 import orjson
 from aiohttp import web
 
+from proxy import sample_gemini
 from proxy.dialects.anthropic_messages import ANTHROPIC_MESSAGES
 from proxy.dialects.base import Dialect, UnreadableBody
+from proxy.dialects.gemini_generate import GEMINI_GENERATE
 from proxy.dialects.openai_chat import OPENAI_CHAT
 from proxy.dialects.openai_responses import OPENAI_RESPONSES
 from proxy.dialects.routes import dialect_for_errors
 from proxy.errors import Refusal
 from proxy.facts import Ask
+from proxy.sample_chat import completion, completion_chunks
+from proxy.sample_messages import message, message_events
 from proxy.sample_responses import response, response_events
 
 MODELS = ("sample-large", "sample-small")
@@ -51,10 +54,6 @@ class _Answer:
     cut: bool
     input_tokens: int
 
-    @property
-    def text(self) -> str:
-        return "".join(self.tokens)
-
 
 def sample_model_app(token_delay: float = 0.02) -> web.Application:
     """The sample model as an application; `token_delay` is in seconds, per token streamed."""
@@ -69,11 +68,19 @@ def sample_model_app(token_delay: float = 0.02) -> web.Application:
     async def responses(request: web.Request) -> web.StreamResponse:
         return await _serve(request, OPENAI_RESPONSES, token_delay)
 
+    async def generate(request: web.Request) -> web.StreamResponse:
+        return await _serve(request, GEMINI_GENERATE, token_delay)
+
     app.router.add_post("/v1/chat/completions", chat)
     app.router.add_post("/v1/responses", responses)
     app.router.add_post("/v1/messages", messages)
-    app.router.add_get("/v1/models", _list_models)
-    app.router.add_get("/v1/models/{id}", _get_model)
+    # In a project, of a publisher, tuned: the path's own reader finds the model.
+    app.router.add_post(
+        "/{version}/{place:.+}/{model}:{call:generateContent|streamGenerateContent}", generate
+    )
+    for version in ("v1", "v1beta"):
+        app.router.add_get(f"/{version}/models", _list_models)
+        app.router.add_get(f"/{version}/models/{{id}}", _get_model)
     app.router.add_route("*", "/{path:.*}", _unknown)
     return app
 
@@ -96,7 +103,7 @@ async def start_sample_model(
 
 async def _serve(request: web.Request, dialect: Dialect, delay: float) -> web.StreamResponse:
     try:
-        ask = dialect.read(await request.read()).ask
+        ask = dialect.read(await request.read(), request.rel_url.raw_path).ask
     except UnreadableBody as error:
         return _error(dialect, 400, error.reason, error.message)
     fault = _fault(ask, dialect)
@@ -106,31 +113,46 @@ async def _serve(request: web.Request, dialect: Dialect, delay: float) -> web.St
     if not ask.stream:
         reply = _reply(dialect, ask, answer)
         return web.Response(body=orjson.dumps(reply), headers=_JSON | _ids(dialect))
+    if dialect is GEMINI_GENERATE and request.query.get("alt") != "sse":
+        parts = sample_gemini.as_array(_pieces(ask, answer))
+        return await _stream(request, _JSON, parts, delay)
     events = _events(dialect, ask, answer)
-    return await _stream(request, _ids(dialect), events, delay / ask.choices)
+    return await _stream(request, _EVENT_STREAM | _ids(dialect), events, delay / ask.choices)
 
 
 def _reply(dialect: Dialect, ask: Ask, answer: _Answer) -> dict[str, Any]:
+    model, tokens, given, cut = answer.model, answer.tokens, answer.input_tokens, answer.cut
     if dialect is OPENAI_CHAT:
-        return _completion(ask, answer)
-    if dialect is OPENAI_RESPONSES:
-        return response(answer.model, answer.tokens, answer.input_tokens, cut=answer.cut)
-    return _message(answer)
+        return completion(model, tokens, given, cut=cut, choices=ask.choices)
+    if dialect is GEMINI_GENERATE:
+        return sample_gemini.reply(model, tokens, given, cut=cut, choices=ask.choices)
+    make = response if dialect is OPENAI_RESPONSES else message
+    return make(model, tokens, given, cut=cut)
 
 
 def _events(dialect: Dialect, ask: Ask, answer: _Answer) -> list[bytes]:
+    model, tokens, given, cut = answer.model, answer.tokens, answer.input_tokens, answer.cut
     if dialect is OPENAI_CHAT:
-        return _completion_events(ask, answer)
-    if dialect is OPENAI_RESPONSES:
-        events = response_events(answer.model, answer.tokens, answer.input_tokens, cut=answer.cut)
-        return [_event(event, event["type"]) for event in events]
-    return _message_events(answer)
+        chunks = completion_chunks(
+            model, tokens, given, cut=cut, choices=ask.choices, usage=ask.asks_usage
+        )
+        return [*map(_event, chunks), b"data: [DONE]\n\n"]
+    if dialect is GEMINI_GENERATE:
+        return [_event(piece) for piece in _pieces(ask, answer)]
+    make = response_events if dialect is OPENAI_RESPONSES else message_events
+    return [_event(event, event["type"]) for event in make(model, tokens, given, cut=cut)]
+
+
+def _pieces(ask: Ask, answer: _Answer) -> list[dict[str, Any]]:
+    return sample_gemini.pieces(
+        answer.model, answer.tokens, answer.input_tokens, cut=answer.cut, choices=ask.choices
+    )
 
 
 async def _stream(
-    request: web.Request, ids: dict[str, str], events: list[bytes], delay: float
+    request: web.Request, headers: dict[str, str], events: list[bytes], delay: float
 ) -> web.StreamResponse:
-    response = web.StreamResponse(headers=_EVENT_STREAM | ids)
+    response = web.StreamResponse(headers=headers)
     try:
         await response.prepare(request)
         async for event in _paced(events, delay):
@@ -179,103 +201,6 @@ def _answer(ask: Ask) -> _Answer:
     )
 
 
-def _completion(ask: Ask, answer: _Answer) -> dict[str, Any]:
-    message = {"role": "assistant", "content": answer.text, "refusal": None}
-    return {
-        **_completion_head(answer, "chat.completion"),
-        "choices": [
-            {
-                "index": index,
-                "message": message,
-                "logprobs": None,
-                "finish_reason": "length" if answer.cut else "stop",
-            }
-            for index in range(ask.choices)
-        ],
-        "usage": _completion_usage(ask, answer),
-    }
-
-
-def _completion_events(ask: Ask, answer: _Answer) -> list[bytes]:
-    head = _completion_head(answer, "chat.completion.chunk")
-    # As the real API does: with usage asked for, all chunks have the key and one more the figures.
-    tail = {"usage": None} if ask.asks_usage else {}
-
-    def chunk(index: int, delta: dict[str, Any], finish_reason: str | None) -> bytes:
-        choice = {"index": index, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
-        return _event({**head, "choices": [choice], **tail})
-
-    everyone = range(ask.choices)
-    events = [chunk(i, {"role": "assistant", "content": ""}, None) for i in everyone]
-    events += [chunk(i, {"content": token}, None) for token in answer.tokens for i in everyone]
-    events += [chunk(i, {}, "length" if answer.cut else "stop") for i in everyone]
-    if ask.asks_usage:
-        events.append(_event({**head, "choices": [], "usage": _completion_usage(ask, answer)}))
-    return [*events, b"data: [DONE]\n\n"]
-
-
-def _completion_head(answer: _Answer, kind: str) -> dict[str, Any]:
-    return {
-        "id": f"chatcmpl-{uuid.uuid4().hex}",
-        "object": kind,
-        "created": int(time.time()),
-        "model": answer.model,
-    }
-
-
-def _completion_usage(ask: Ask, answer: _Answer) -> dict[str, Any]:
-    output = len(answer.tokens) * ask.choices
-    return {
-        "prompt_tokens": answer.input_tokens,
-        "completion_tokens": output,
-        "total_tokens": answer.input_tokens + output,
-        "prompt_tokens_details": {"cached_tokens": 0},
-        "completion_tokens_details": {"reasoning_tokens": 0},
-    }
-
-
-def _message(answer: _Answer) -> dict[str, Any]:
-    return {
-        "id": f"msg_{uuid.uuid4().hex}",
-        "type": "message",
-        "role": "assistant",
-        "model": answer.model,
-        "content": [{"type": "text", "text": answer.text}],
-        "stop_reason": "max_tokens" if answer.cut else "end_turn",
-        "stop_sequence": None,
-        "usage": {"input_tokens": answer.input_tokens, "output_tokens": len(answer.tokens)},
-    }
-
-
-def _message_events(answer: _Answer) -> list[bytes]:
-    whole = _message(answer)
-    start = whole | {
-        "content": [],
-        "stop_reason": None,
-        "usage": {"input_tokens": answer.input_tokens, "output_tokens": 1},
-    }
-    stop = {"stop_reason": whole["stop_reason"], "stop_sequence": None}
-    block = {"type": "text", "text": ""}
-    events: list[dict[str, Any]] = [
-        {"type": "message_start", "message": start},
-        {"type": "content_block_start", "index": 0, "content_block": block},
-        {"type": "ping"},
-    ]
-    for token in answer.tokens:
-        delta = {"type": "text_delta", "text": token}
-        events.append({"type": "content_block_delta", "index": 0, "delta": delta})
-    events += [
-        {"type": "content_block_stop", "index": 0},
-        {
-            "type": "message_delta",
-            "delta": stop,
-            "usage": {"output_tokens": len(answer.tokens)},
-        },
-        {"type": "message_stop"},
-    ]
-    return [_event(event, event["type"]) for event in events]
-
-
 def _event(data: dict[str, Any], name: str | None = None) -> bytes:
     written = b"data: %b\n\n" % orjson.dumps(data)
     return b"event: %b\n%b" % (name.encode(), written) if name else written
@@ -283,8 +208,11 @@ def _event(data: dict[str, Any], name: str | None = None) -> bytes:
 
 async def _list_models(request: web.Request) -> web.Response:
     dialect = dialect_for_errors(request.path, request.raw_headers)
-    page: dict[str, Any] = {"object": "list", "data": [_listed(dialect, id_) for id_ in MODELS]}
-    if dialect is ANTHROPIC_MESSAGES:
+    models = [_listed(dialect, id_) for id_ in MODELS]
+    page: dict[str, Any] = {"object": "list", "data": models}
+    if dialect is GEMINI_GENERATE:
+        page = {"models": models}
+    elif dialect is ANTHROPIC_MESSAGES:
         del page["object"]
         page |= {"has_more": False, "first_id": MODELS[0], "last_id": MODELS[-1]}
     return web.Response(body=orjson.dumps(page), headers=_JSON | _ids(dialect))
@@ -299,6 +227,8 @@ async def _get_model(request: web.Request) -> web.Response:
 
 
 def _listed(dialect: Dialect, id_: str) -> dict[str, Any]:
+    if dialect is GEMINI_GENERATE:
+        return sample_gemini.listed(id_)
     if dialect is ANTHROPIC_MESSAGES:
         return {"type": "model", "id": id_, "display_name": id_, "created_at": _CREATED_AT}
     return {"id": id_, "object": "model", "created": _CREATED, "owned_by": "excise"}
@@ -311,10 +241,16 @@ async def _unknown(request: web.Request) -> web.Response:
 
 def _error(dialect: Dialect, status: int, reason: str, message: str) -> web.Response:
     ids = _ids(dialect)
-    reply = dialect.refusal(Refusal(status, reason, message), next(iter(ids.values())))
+    reply = dialect.refusal(Refusal(status, reason, message), next(iter(ids.values()), _id()))
     return web.Response(status=status, body=reply.body, headers=_JSON | ids)
 
 
 def _ids(dialect: Dialect) -> dict[str, str]:
+    if dialect is GEMINI_GENERATE:
+        return {}  # Google gives an id in the reply, as responseId
     name = "request-id" if dialect is ANTHROPIC_MESSAGES else "x-request-id"
-    return {name: f"req_{uuid.uuid4().hex}"}
+    return {name: _id()}
+
+
+def _id() -> str:
+    return f"req_{uuid.uuid4().hex}"

@@ -27,7 +27,7 @@ def visit(
     head = Head("POST", path, query, (), "192.0.2.1")
     made = Visit("01J", 0.0, head, POLICY, "enforce", find_route("POST", path), body=body)
     if read and made.route is not None and made.route.kind == "inspected":
-        made.read = dialect(made.route.dialect).read(body)
+        made.read = dialect(made.route.dialect).read(body, path)
     return made
 
 

@@ -2,7 +2,8 @@
 The caller's API key, wherever the served APIs carry it. Pure, on raw bytes.
 
 `Authorization: Bearer`, `x-api-key` (Anthropic), `api-key` (Azure), `x-goog-api-key` and `?key=`
-(Gemini). Two different keys in one request are refused: the upstream might honour the other one.
+(Gemini; Google's APIs also read an OAuth token out of the query). Two different keys in one request
+are refused: the upstream might honour the other one.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ CREDENTIAL_HEADERS: Final = ("Authorization", "x-api-key", "api-key", "x-goog-ap
 MAX_KEY_BYTES: Final = 4096
 _KEY = re.compile(rb"[\x21-\x7e]{1,4096}\Z").match
 _NAMES: Final = frozenset(name.lower().encode() for name in CREDENTIAL_HEADERS)
+_PARAMETERS: Final = frozenset({b"key", b"$key", b"access_token", b"$access_token", b"oauth_token"})
 
 MALFORMED = Refusal(
     401, "malformed_key", "The API key is malformed: printable ASCII without spaces is expected."
@@ -55,15 +57,19 @@ def _in_headers(head: Head) -> list[bytes | None]:
 
 
 def _in_query(query: str) -> list[bytes]:
-    if "key" not in query and "%" not in query:
+    if not query:
         return []
-    parts = (part.partition("=") for part in query.split("&"))
-    return [unquote_to_bytes(value) for name, _, value in parts if unquote_to_bytes(name) == b"key"]
+    return [
+        unquote_to_bytes(part.partition("=")[2]) for part in query.split("&") if _carries_key(part)
+    ]
+
+
+def _carries_key(parameter: str) -> bool:
+    return unquote_to_bytes(parameter.partition("=")[0]) in _PARAMETERS
 
 
 def strip_key_parameter(query: str) -> str:
-    """The query without its `key` parameters, the rest byte for byte."""
+    """The query without the parameters that carry a key, the rest byte for byte."""
     if not query:
         return query
-    parts = query.split("&")
-    return "&".join(part for part in parts if unquote_to_bytes(part.partition("=")[0]) != b"key")
+    return "&".join(part for part in query.split("&") if not _carries_key(part))

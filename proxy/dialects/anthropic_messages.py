@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import orjson
-
 from proxy.dialects.anthropic_replies import AnthropicPlain, AnthropicStream, anthropic_refusal
 from proxy.dialects.base import ReadAsk, ReplyReader
 from proxy.dialects.jsonbody import (
@@ -25,6 +23,7 @@ from proxy.dialects.jsonbody import (
     read_json,
     refuse_lookalikes,
     string,
+    written,
     wrong_type,
 )
 from proxy.facts import Ask, Reasoning, Turn
@@ -50,7 +49,7 @@ _BLOCK_KEYS = frozenset(
 )
 
 
-def read(body: bytes) -> ReadAsk:
+def read(body: bytes, _path: str = "") -> ReadAsk:
     """See `Dialect.read`. Built by position, like the OpenAI one, for speed."""
     parsed = read_json(body)
     refuse_lookalikes(parsed, _KEYS)
@@ -148,7 +147,7 @@ def _block_texts(block: JsonObject, field: str, texts: list[str]) -> None:
     called = block.get("input")
     if called:
         # What a model is told that it has called reads to it like any other text.
-        texts.append(_written(called))
+        texts.append(written(called))
     source = block.get("source")
     if type(source) is dict:
         # Of documents: plain text and blocks; images and files are not text.
@@ -156,13 +155,6 @@ def _block_texts(block: JsonObject, field: str, texts: list[str]) -> None:
             texts.append(string(source.get("data"), f"{field}.source.data"))
         else:
             _content_texts(source.get("content"), f"{field}.source.content", texts)
-
-
-def _written(value: object) -> str:
-    try:
-        return orjson.dumps(value).decode()
-    except orjson.JSONEncodeError:  # integers beyond 64 bits
-        return str(value)
 
 
 def _reasoning(thinking: object, output_config: object) -> Reasoning | None:

@@ -9,7 +9,7 @@ import orjson
 from proxy.dialects.base import RefusalReply
 from proxy.dialects.jsonbody import JsonObject
 from proxy.dialects.refusals import public_message, refusal_headers
-from proxy.dialects.replies import BYTES_PER_TOKEN, PlainReader, StreamReader, tokens
+from proxy.dialects.replies import BYTES_PER_TOKEN, PlainReader, StreamReader, tokens, word
 from proxy.errors import Refusal
 from proxy.facts import Usage
 
@@ -57,7 +57,11 @@ class AnthropicStream(StreamReader):
     def take(self, event: dict[str, Any]) -> bool:
         """Take over usage and stop reason. No event holds usage alone."""
         message = event.get("message")
-        usage = message.get("usage") if type(message) is dict else event.get("usage")
+        usage = event.get("usage")
+        if type(message) is dict:
+            usage = message.get("usage")
+            self.response_id = word(message.get("id"))
+            self.response_model = word(message.get("model"))
         if type(usage) is dict:
             self.usage = _usage(usage, self.usage or Usage())
         delta = event.get("delta")
@@ -84,6 +88,8 @@ class AnthropicPlain(PlainReader):
             self.usage = _usage(usage, Usage())
         reason = reply.get("stop_reason")
         self.finish_reason = reason if type(reason) is str else None
+        self.response_id = word(reply.get("id"))
+        self.response_model = word(reply.get("model"))
 
 
 _ERRORS = {

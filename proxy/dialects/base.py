@@ -51,6 +51,16 @@ class ReplyReader(Protocol):
         """Why the model stopped, in the dialect's own word; the last choice's where several did."""
         ...
 
+    @property
+    def response_id(self) -> str | None:
+        """The id that the reply gives itself, at most 128 characters."""
+        ...
+
+    @property
+    def response_model(self) -> str | None:
+        """The model that the reply says has made it, at most 128 characters."""
+        ...
+
     def feed(self, data: bytes) -> bytes:
         """The bytes to pass on now."""
         ...
@@ -82,8 +92,11 @@ class Dialect(Protocol):
         """Lower-case names of headers that only this dialect's clients send."""
         ...
 
-    def read(self, body: bytes) -> ReadAsk:
-        """What a request body asks of the model. Raises UnreadableBody."""
+    def read(self, body: bytes, path: str, /) -> ReadAsk:
+        """What a request asks of the model: its body, and its raw path where that says something.
+
+        The path is one that `find_route` has classified as this dialect's. Raises UnreadableBody.
+        """
         ...
 
     def ask_usage(self, body: bytes, parsed: JsonObject) -> bytes | None:

@@ -17,6 +17,7 @@ from math import isfinite
 from typing import Any, Literal
 
 import jiter
+import orjson
 
 JsonObject = dict[str, Any]
 
@@ -25,6 +26,7 @@ UnreadableReason = Literal[
     "not_utf8",
     "duplicate_key",
     "ambiguous_key",
+    "ambiguous_model",
     "too_deep",
     "too_many_values",
     "number_out_of_range",
@@ -221,3 +223,11 @@ def plain_texts(blocks: list[Any]) -> list[str] | None:
             return None
         texts.append(text)
     return texts
+
+
+def written(value: object) -> str:
+    """A JSON value as text, for what a model is shown of it: a call's arguments, a tool's result."""
+    try:
+        return orjson.dumps(value).decode()
+    except orjson.JSONEncodeError:  # integers beyond 64 bits
+        return str(value)

@@ -60,7 +60,7 @@ _PART_KEYS = frozenset(["type", "text", "refusal"])
 _SYSTEM_ROLES = frozenset(("system", "developer"))
 
 
-def read(body: bytes) -> ReadAsk:
+def read(body: bytes, _path: str = "") -> ReadAsk:
     """See `Dialect.read`.
 
     A reader is called only for a field that is there, and `Ask` is built by position: by name, its

@@ -9,7 +9,7 @@ import orjson
 
 from proxy.dialects.base import RefusalReply
 from proxy.dialects.refusals import public_message, refusal_headers
-from proxy.dialects.replies import PlainReader, StreamReader, tokens
+from proxy.dialects.replies import PlainReader, StreamReader, tokens, word
 from proxy.errors import Refusal
 from proxy.facts import Usage
 
@@ -63,6 +63,8 @@ class OpenAIStream(StreamReader):
         if usage is None:
             return False
         self.usage = usage
+        self.response_id = word(event.get("id"))
+        self.response_model = word(event.get("model"))
         return choices == []
 
     def estimated_output_tokens(self) -> int:
@@ -109,6 +111,8 @@ class ResponsesStream(StreamReader):
         if type(response) is dict:
             self.usage = _response_usage(response.get("usage")) or self.usage
             self.finish_reason = _response_end(response) or self.finish_reason
+            self.response_id = word(response.get("id"))
+            self.response_model = word(response.get("model"))
         return False
 
     def estimated_output_tokens(self) -> int:
@@ -125,6 +129,8 @@ class ResponsesPlain(PlainReader):
         """Take over usage and how it ended."""
         self.usage = _response_usage(reply.get("usage"))
         self.finish_reason = _response_end(reply)
+        self.response_id = word(reply.get("id"))
+        self.response_model = word(reply.get("model"))
 
 
 class OpenAIPlain(PlainReader):
@@ -136,6 +142,8 @@ class OpenAIPlain(PlainReader):
         """Take over usage and finish reason."""
         self.usage = _usage(reply.get("usage"))
         self.finish_reason = _finish_reason(reply.get("choices"))
+        self.response_id = word(reply.get("id"))
+        self.response_model = word(reply.get("model"))
 
 
 _ERRORS = {

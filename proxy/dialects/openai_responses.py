@@ -56,7 +56,7 @@ _SYSTEM_ROLES = frozenset(("system", "developer"))
 _SAID_BY = {"function_call_output": "tool", "custom_tool_call_output": "tool"}
 
 
-def read(body: bytes) -> ReadAsk:
+def read(body: bytes, _path: str = "") -> ReadAsk:
     """See `Dialect.read`. `Ask` is built by position, as in `openai_chat`."""
     parsed = read_json(body)
     refuse_lookalikes(parsed, _KEYS)

@@ -12,14 +12,18 @@ LONGEST_RETRY_S = 60.0
 Headers = tuple[tuple[bytes, bytes], ...]
 
 
-def refusal_headers(refusal: Refusal, request_id: str, id_header: bytes) -> Headers:
-    """Headers of a refusal. Waits are rounded up, so that nobody who heeds them comes early."""
+def refusal_headers(refusal: Refusal, request_id: str, id_header: bytes | None) -> Headers:
+    """Headers of a refusal. Waits are rounded up, so that nobody who heeds them comes early.
+
+    `id_header` is the one in which the API itself gives a request's id, where it has one.
+    """
     own_id = request_id.encode("ascii")
     headers = [
         (b"Content-Type", b"application/json"),
         (b"X-Excise-Request-Id", own_id),
-        (id_header, own_id),
     ]
+    if id_header is not None:
+        headers.append((id_header, own_id))
     wait = refusal.retry_after_s
     should_retry = refusal.should_retry
     if wait is not None:

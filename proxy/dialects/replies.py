@@ -22,13 +22,19 @@ BYTES_PER_TOKEN = 4
 """English text in the usual tokenizers, rounded; only for replies that report no usage."""
 
 _MAX_TOKENS = 2**48
+_LONGEST_WORD = 128
 
-_EVENT_ENDS = (b"\n\n", b"\r\n\r\n")
+EVENT_ENDS = (b"\n\n", b"\r\n\r\n")
 
 
 def tokens(value: object) -> int | None:
     """A token count out of an upstream's JSON; None for anything that cannot be one."""
     return value if type(value) is int and 0 <= value < _MAX_TOKENS else None
+
+
+def word(value: object) -> str | None:
+    """An id or a model's name out of an upstream's JSON; None for anything that cannot be one."""
+    return value[:_LONGEST_WORD] if type(value) is str and value else None
 
 
 class StreamReader:
@@ -50,12 +56,16 @@ class StreamReader:
         "bytes",
         "deltas",
         "finish_reason",
+        "response_id",
+        "response_model",
         "usage",
     )
 
     def __init__(self, *, drop_usage: bool = False) -> None:
         self.usage: Usage | None = None
         self.finish_reason: str | None = None
+        self.response_id: str | None = None
+        self.response_model: str | None = None
         self.deltas = 0
         """Pieces of output so far."""
         self.bytes = 0
@@ -81,7 +91,7 @@ class StreamReader:
     def feed(self, data: bytes) -> bytes:
         """The bytes to pass on now."""
         # By far the commonest chunk: whole events with nothing to learn from.
-        if self._idle and data.endswith(_EVENT_ENDS) and not self.noteworthy(data):
+        if self._idle and data.endswith(EVENT_ENDS) and not self.noteworthy(data):
             self.deltas += data.count(self.delta_mark)
             self.bytes += len(data)
             return data
@@ -121,11 +131,13 @@ class StreamReader:
 class PlainReader:
     """Reads one JSON reply, which passes untouched, once it is whole."""
 
-    __slots__ = ("_parts", "bytes", "finish_reason", "usage")
+    __slots__ = ("_parts", "bytes", "finish_reason", "response_id", "response_model", "usage")
 
     def __init__(self) -> None:
         self.usage: Usage | None = None
         self.finish_reason: str | None = None
+        self.response_id: str | None = None
+        self.response_model: str | None = None
         self.bytes = 0
         self._parts: list[bytes] = []
 

@@ -185,16 +185,17 @@ class HttpExchange:
 
     def _observer(self, reply: UpstreamReply, forward: Forward) -> ReplyReader | None:
         progress = self.progress
-        readable = True
+        readable, events = True, False
         for name, value in reply.headers:
             match name.lower():
                 case b"content-type":
-                    progress.streamed = value[:17].lower() == b"text/event-stream"
+                    events = value[:17].lower() == b"text/event-stream"
                 case b"content-encoding":
                     readable = value.lower() == b"identity"
                 case b"x-request-id" | b"request-id":
                     progress.upstream_request_id = value[:128].decode("ascii", "replace")
-        return forward.observe(reply.status, progress.streamed) if readable else None
+        progress.streamed = events or (forward.streams and reply.length is None)
+        return forward.observe(reply.status, events) if readable else None
 
     def _failed(self, kind: FailureKind) -> Refusal | None:
         wire = self.wire

@@ -6,6 +6,7 @@ HTTP readers could understand differently cannot be judged for one and forwarded
 from __future__ import annotations
 
 import re
+from urllib.parse import unquote
 
 from proxy.edge.headers import DECIDING, malformed
 from proxy.errors import Refusal
@@ -20,6 +21,7 @@ HEADERS_TOO_LARGE = Refusal(
 _HOST = re.compile(
     rb"(?:\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._~%!$&'()*+,;=-]{1,255})(?::[0-9]{0,5})?"
 ).fullmatch
+_OVERRIDES = frozenset({"$httpMethod", "$ct"})
 _END_TO_END = DECIDING - {b"connection", b"te", b"transfer-encoding", b"upgrade"}
 
 
@@ -37,7 +39,18 @@ def screen(head: Head, version: tuple[int, int], header_bytes: int = 32 * 1024) 
         return _malformed("The request target must be an ASCII path starting with a slash.")
     if not head.query.isascii() or "#" in head.query:
         return _malformed("The query must be ASCII, other characters percent-encoded.")
+    if head.query and _overrides(head.query):
+        return _malformed("The query must not override the method or the Content-Type.")
     return _refused_headers(head.headers, version, header_bytes)
+
+
+def _overrides(query: str) -> bool:
+    """Whether Google's APIs would read another method or Content-Type than the ones judged here.
+
+    System parameters, cloud.google.com/apis/docs/system-parameters.
+    """
+    names = (part.partition("=")[0] for part in query.split("&"))
+    return any(unquote(name) in _OVERRIDES for name in names)
 
 
 def _refused_headers(
@@ -62,6 +75,8 @@ def _refused_headers(
             and (version == (1, 0) or value.strip().lower() != b"chunked")
         ):
             return _malformed("Only the chunked transfer coding is understood, in HTTP/1.1.")
+        elif length == 22 and name.lower() == b"x-http-method-override":
+            return _malformed("A header must not override the method.")
     if hosts != 1 and (hosts or version == (1, 1)):
         return _malformed("Exactly one Host header is required.")
     if size > header_bytes:

@@ -12,6 +12,7 @@ from aiohttp import web
 
 from proxy.dialects.anthropic_messages import ANTHROPIC_MESSAGES
 from proxy.dialects.base import Dialect, RefusalReply
+from proxy.dialects.gemini_generate import GEMINI_GENERATE
 from proxy.dialects.openai_chat import OPENAI_CHAT
 from proxy.errors import Refusal
 
@@ -73,6 +74,53 @@ def test_anthropic_errors_have_the_api_s_own_type(status: int, kind: str) -> Non
 
 
 @pytest.mark.parametrize(
+    ("status", "word"),
+    [
+        (400, "INVALID_ARGUMENT"),
+        (401, "UNAUTHENTICATED"),
+        (403, "PERMISSION_DENIED"),
+        (404, "NOT_FOUND"),
+        (405, "INVALID_ARGUMENT"),
+        (408, "DEADLINE_EXCEEDED"),
+        (413, "INVALID_ARGUMENT"),
+        (415, "INVALID_ARGUMENT"),
+        (429, "RESOURCE_EXHAUSTED"),
+        (431, "INVALID_ARGUMENT"),
+        (500, "INTERNAL"),
+        (502, "UNAVAILABLE"),
+        (503, "UNAVAILABLE"),
+        (504, "DEADLINE_EXCEEDED"),
+    ],
+)
+def test_gemini_errors_have_googles_status_and_details(status: int, word: str) -> None:
+    reply = GEMINI_GENERATE.refusal(Refusal(status, "why_not", "No."), ID)
+    assert reply.status == status
+    assert dict(reply.headers) == {
+        b"Content-Type": b"application/json",
+        b"X-Excise-Request-Id": ID.encode(),
+    }
+    google = "type.googleapis.com/google.rpc."
+    details = [
+        {"@type": f"{google}ErrorInfo", "reason": "WHY_NOT", "domain": "excise"},
+        {"@type": f"{google}RequestInfo", "requestId": ID},
+    ]
+    assert orjson.loads(reply.body) == {
+        "error": {"code": status, "message": "No.", "status": word, "details": details}
+    }
+
+
+@pytest.mark.parametrize(
+    ("wait", "delay"),
+    [(0.0, "0.000s"), (0.0001, "0.001s"), (1.4, "1.400s"), (1.4001, "1.401s"), (61.0, "61.000s")],
+)
+def test_gemini_errors_tell_the_wait_in_google_s_way_too(wait: float, delay: str) -> None:
+    reply = GEMINI_GENERATE.refusal(Refusal(429, "rate_limited", "Slow down.", wait), ID)
+    retry = orjson.loads(reply.body)["error"]["details"][-1]
+    assert retry == {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": delay}
+    assert dict(reply.headers)[b"Retry-After"] == str(-int(-wait // 1)).encode()
+
+
+@pytest.mark.parametrize(
     ("dialect", "id_header"),
     [(OPENAI_CHAT, b"x-request-id"), (ANTHROPIC_MESSAGES, b"request-id")],
 )
@@ -86,7 +134,7 @@ def test_a_refusal_bears_our_id_and_the_dialect_s_and_no_wait_of_its_own(
     }
 
 
-@pytest.mark.parametrize("dialect", [OPENAI_CHAT, ANTHROPIC_MESSAGES])
+@pytest.mark.parametrize("dialect", [OPENAI_CHAT, ANTHROPIC_MESSAGES, GEMINI_GENERATE])
 @pytest.mark.parametrize(
     ("wait", "seconds", "milliseconds"),
     [(0.0, b"0", b"0"), (0.0001, b"1", b"1"), (1.4, b"2", b"1400"), (60.0, b"60", b"60000")],
@@ -115,7 +163,7 @@ def test_sdks_are_told_not_to_retry_what_cannot_succeed(
     assert headers(OPENAI_CHAT, wait=wait, should_retry=should_retry)[b"x-should-retry"] == written
 
 
-@pytest.mark.parametrize("dialect", [OPENAI_CHAT, ANTHROPIC_MESSAGES])
+@pytest.mark.parametrize("dialect", [OPENAI_CHAT, ANTHROPIC_MESSAGES, GEMINI_GENERATE])
 def test_the_operator_s_contact_stands_behind_the_message(dialect: Dialect) -> None:
     reply = dialect.refusal(Refusal(403, "why", "No."), ID, "https://example.com/abuse")
     error = orjson.loads(reply.body)["error"]
