@@ -252,6 +252,7 @@ class App:
             policy=self.policy,
             mode=settings.mode,
             identifier=identifier,
+            deriver=assembly.make_deriver(settings, self._secret),
             proofs=Proofs(proven, clock, shared, self._settler.put),
             judge=Judge(
                 self._store,

@@ -13,6 +13,7 @@ from proxy.clock import Clock
 from proxy.counters.memory import MemoryStore
 from proxy.counters.protocol import Store
 from proxy.counters.redis import RedisStore
+from proxy.derive import Deriver
 from proxy.edge.body import BodyMemory
 from proxy.edge.exchange import Edge
 from proxy.edge.lanes import DelayLanes
@@ -22,6 +23,13 @@ from proxy.edge.upstream import AiohttpUpstream, Upstream, tls_context
 from proxy.edge.watch import Watch
 from proxy.errors import ConfigurationError
 from proxy.settings import MIN_TOKEN, Settings, read_secret_file
+
+
+def make_deriver(settings: Settings, secret: Secret) -> Deriver:
+    """What derives signals. A balancer in front of us makes all callers' headers alike."""
+    direct = settings.client_address.from_ == "peer"
+    evidence = direct if settings.header_evidence == "auto" else settings.header_evidence == "on"
+    return Deriver(secret.item_hash, header_evidence=evidence)
 
 
 def make_secret(settings: Settings) -> Secret:

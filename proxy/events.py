@@ -15,7 +15,7 @@ from proxy.client.address import canonical, subnet
 from proxy.clock import utc
 from proxy.decision import Verb
 from proxy.dialects.base import ReplyReader
-from proxy.facts import Ask, Client
+from proxy.facts import Ask, Client, Signals
 from proxy.passage import Progress
 from proxy.policy.suspicion import Standing
 from proxy.visit import Visit
@@ -34,6 +34,11 @@ FIELDS: Final[dict[str, tuple[str, str]]] = {
     "request_id": ("text", "ULID; the caller sees it as X-Excise-Request-Id"),
     "client.address": ("text", "address after trusted hops: full, its subnet, or a hash"),
     "client.note": ("list", "oddities, such as `forwarded_header_malformed`"),
+    "client.fingerprint": (
+        "text",
+        "the client's software by its hand: family, JSON style, headers",
+    ),
+    "client.contradictions": ("list", "where its hand is not what its User-Agent claims"),
     "user_agent.original": ("text", "at most 256 bytes"),
     "api_key": ("text", "keyed id of the API key, never the key"),
     "account": ("text", "owner of the key; the key's id where nothing maps it"),
@@ -58,6 +63,10 @@ FIELDS: Final[dict[str, tuple[str, str]]] = {
         "list",
         "top-level keys of the body, in wire order; `?` for what is no parameter's name",
     ),
+    "request.sketch": ("list", "marks of the newest prompt, by which near-duplicates are one"),
+    "request.system": ("text", "keyed fingerprint of the system prompt, variable parts masked"),
+    "request.template": ("text", "keyed fingerprint of how the newest prompt begins"),
+    "request.language": ("text", "of the newest prompt, as far as small words or script tell"),
     "request.tools": ("number", "tools declared"),
     "request.logprobs": ("flag", "whether log probabilities were asked for"),
     "request.reasoning": ("text", "reasoning effort or thinking budget that was asked for"),
@@ -191,6 +200,7 @@ class EventBuilder:
         event["request.bytes"] = len(visit.body)
         if (ask := visit.ask) is not None:
             _add_ask(event, ask)
+            _add_signals(event, visit.signals)
         event["decision"] = verb.word
         event["rule"] = decision.rule
         event["kind"] = decision.kind
@@ -281,6 +291,21 @@ def _add_ask(event: Event, ask: Ask) -> None:
     if ask.reasoning is not None:
         reasoning = ask.reasoning
         event["request.reasoning"] = str(reasoning.effort or reasoning.budget_tokens)[:32]
+
+
+def _add_signals(event: Event, signals: Signals) -> None:
+    if signals.client is not None:
+        event["client.fingerprint"] = signals.client
+    if signals.contradictions:
+        event["client.contradictions"] = list(signals.contradictions)
+    if signals.prompt:
+        event["request.sketch"] = list(signals.prompt)
+    if signals.system is not None:
+        event["request.system"] = signals.system
+    if signals.template is not None:
+        event["request.template"] = signals.template
+    if signals.language is not None:
+        event["request.language"] = signals.language
 
 
 def _add_findings(event: Event, visit: Visit) -> None:

@@ -133,7 +133,7 @@ class Route:
     """The path with its variable parts named, safe as a metric label."""
 
 
-Signal = Literal["client", "language", "prompt", "system"]
+Signal = Literal["client", "language", "prompt", "system", "template"]
 """What a rule may ask to have derived."""
 
 
@@ -146,6 +146,8 @@ class Signals:
     one. Empty where there is too little text to tell."""
     system: str | None = None
     """Fingerprint of the system prompt with its variable parts masked, `sys_…`."""
+    template: str | None = None
+    """Fingerprint of how the newest prompt begins, variable parts masked, `tpl_…`."""
     language: str | None = None
     """The newest prompt's language, or its script where that is all that can be told."""
     client: str | None = None

@@ -17,11 +17,12 @@ from proxy.client.identity import Identifier
 from proxy.client.proofs import Proofs
 from proxy.clock import Clock
 from proxy.decision import Decision, Finding, RuleFinding, Verb
+from proxy.derive import Deriver
 from proxy.dialects.base import UnreadableBody
 from proxy.dialects.carriage import refuse_other_encodings
 from proxy.dialects.routes import dialect, dialect_for_errors, find_route
 from proxy.errors import Refusal
-from proxy.facts import Client, Facts, Route
+from proxy.facts import NO_SIGNALS, Client, Facts, Route
 from proxy.forwarding import Forwarding
 from proxy.ids import request_id
 from proxy.judgement import STORE_GONE, Judge, Judgement
@@ -43,6 +44,7 @@ class Pipeline:
         policy: Policy,
         mode: Mode,
         identifier: Identifier,
+        deriver: Deriver,
         proofs: Proofs,
         judge: Judge,
         forwarding: Forwarding,
@@ -53,6 +55,7 @@ class Pipeline:
         self.policy = policy
         self.mode: Mode = mode
         self._identifier = identifier
+        self._deriver = deriver
         self._proofs = proofs
         self._judge = judge
         self._forwarding = forwarding
@@ -167,7 +170,11 @@ class Pipeline:
         ask = visit.ask
         if ask is not None and ask.end_user is not None:
             visit.end_user = self._identifier.end_user_id(client, ask.end_user)
-        return Facts(client, route, ask, visit.end_user, len(visit.body))
+        if ask is None:
+            return Facts(client, route)
+        if visit.signals is NO_SIGNALS:
+            visit.signals = self._deriver.signals(visit.head, ask, visit.body, visit.policy.wants)
+        return Facts(client, route, ask, visit.end_user, len(visit.body), visit.signals)
 
     async def _held(self, exchange: Exchange, visit: Visit, judgement: Judgement) -> Refusal | None:
         decision, client = judgement.decision, visit.client

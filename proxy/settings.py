@@ -189,6 +189,9 @@ class Settings(_Settings):
     secret_previous_file: Path | None = None
     mode: Literal["enforce", "shadow", "bypass"] = "enforce"
     client_address: ClientAddress = ClientAddress()
+    header_evidence: Literal["auto", "on", "off"] = "auto"
+    """Whether the order of headers tells one program from another; auto: where no balancer that
+    rewrites them stands in front, that is where `client_address.from` is `peer`."""
     gateway: GatewaySettings = GatewaySettings()
     limits: Limits = Limits()
     drain: Drain = Drain()

@@ -8,7 +8,7 @@ from typing import Literal
 from proxy.decision import ALLOWED, Decision, RuleFinding, Verb
 from proxy.dialects.base import ReadAsk, ReplyReader
 from proxy.errors import Refusal
-from proxy.facts import Ask, Client, Route
+from proxy.facts import NO_SIGNALS, Ask, Client, Route, Signals
 from proxy.head import Head
 from proxy.judgement import Judgement
 from proxy.policy.model import Policy
@@ -31,6 +31,7 @@ class Visit:
     body: bytes = b""
     read: ReadAsk | None = None
     end_user: str | None = None
+    signals: Signals = NO_SIGNALS
     judgement: Judgement | None = None
     gates: tuple[RuleFinding, ...] = ()
     """Gates of the policy (`keys`, `unknown_routes`, `uninspectable`) that found something."""

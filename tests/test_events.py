@@ -35,13 +35,18 @@ rules:
   - {name: watched, kind: rate_limit, per: address, limit: 1/hour, burst: 1, action: throttle, mode: shadow}
   - {name: by-user, kind: rate_limit, per: end_user, limit: 10000/hour, action: throttle}
   - {name: exempted, kind: rate_limit, per: address, limit: 1/hour, action: throttle}
+  - {name: wide, kind: prompt_diversity, per: [account, template], score: 1}
+  - {name: shared, kind: reseller_key, max_system_prompts: 5, max_languages: 5, score: 1}
 exemptions:
   - {name: tests, match: {network: [127.0.0.0/8]}, rules: [exempted], until: 2099-01-01, because: tests}
 """
 RICH = json.dumps(
     {
         "model": "slow",
-        "messages": [{"role": "user", "content": "hi"}],
+        "messages": [
+            {"role": "system", "content": "You are brief."},
+            {"role": "user", "content": "What is the height of the tower, and how was it built?"},
+        ],
         "max_tokens": 5,
         "n": 2,
         "temperature": 0.5,
@@ -88,7 +93,7 @@ async def test_documented_fields_are_emitted_and_no_others(tmp_path: Path) -> No
             mode="enforce",
         ) as excise,
     ):
-        known = ("X-Account: acme", "X-Tier: pro", "X-Profile: rag", "User-Agent: test/1")
+        known = ("X-Account: acme", "X-Tier: pro", "X-Profile: rag", "User-Agent: OpenAI/Python 2.8.1")
         for _ in range(2):
             await excise.exchange(post(RICH, headers=known))
         await excise.exchange(post(CHAT, headers=("x-api-key: k", "X-Forwarded-For: bogus")))

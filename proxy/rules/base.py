@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import ClassVar, Literal
+from typing import ClassVar, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -32,6 +32,10 @@ from proxy.rules.subjects import (
 Mode = Literal["enforce", "shadow"]
 OnStoreFailure = Literal["local", "allow", "block"]
 _NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
+
+
+_SIGNALS: Final[dict[str, Signal]] = {"client_fingerprint": "client", "template": "template"}
+"""Subjects that are derived."""
 
 
 class RuleKind(BaseModel):
@@ -73,7 +77,7 @@ class RuleKind(BaseModel):
     @classmethod
     def _check_per(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for at, name in enumerate(value):
-            if name in UNKNOWN or name in {"template", "campaign"}:
+            if name in UNKNOWN or name == "campaign":
                 raise wrong(f"`{name}` is not supported by this version yet", (at,))
             if name not in SUBJECTS:
                 known = [one for one in SUBJECTS if one not in UNKNOWN]
@@ -144,7 +148,7 @@ class RuleKind(BaseModel):
     @cached_property
     def wants(self) -> frozenset[Signal]:
         """The signals that must be derived before it can judge."""
-        return self.derives | ({"client"} if "client_fingerprint" in self.per else frozenset())
+        return self.derives | {_SIGNALS[name] for name in self.per if name in _SIGNALS}
 
     @cached_property
     def does(self) -> Action:

@@ -69,6 +69,11 @@ def _fingerprint(facts: Facts) -> str | None:
     return None if fingerprint is None else f"client_fingerprint:{safe(fingerprint)}"
 
 
+def _template(facts: Facts) -> str | None:
+    template = facts.signals.template
+    return None if template is None else f"template:{template}"
+
+
 def _model(facts: Facts) -> str | None:
     ask = facts.ask
     return None if ask is None or ask.model is None else f"model:{safe(ask.model)}"
@@ -86,13 +91,14 @@ SUBJECTS: Final[dict[str, SubjectOf]] = {
     "country": _country,
     "client_fingerprint": _fingerprint,
     "model": _model,
+    "template": _template,
 }
 """What `per:` may name."""
 
-FROM_BODY: Final = frozenset({"client_fingerprint", "end_user", "model"})
+FROM_BODY: Final = frozenset({"client_fingerprint", "end_user", "model", "template"})
 """Subjects that are known only once the body has been read."""
 
-CHOSEN_BY_CALLERS: Final = frozenset({"client_fingerprint", "model"})
+CHOSEN_BY_CALLERS: Final = frozenset({"client_fingerprint", "model", "template"})
 """Subjects that a caller picks freely: alone, they may only log or score."""
 
 

@@ -1,11 +1,13 @@
 """
-The sketch of a prompt: two hashes, of which prompts that say nearly the same share at least one.
+The sketch of a prompt: one or two hashes; prompts that say nearly the same share at least one.
 
-The first is over all words as `words` gives them, so that case, white space, punctuation and numbers never
-tell two prompts apart. The second also bears small edits: the words are cut into four stretches, and of
-each the least hash of two neighbouring words is taken (a MinHash of one row a stretch; Broder 1997). One
-changed word changes one stretch, and its minimum only by bad luck, while prompts that share a wrapper and differ
-in what it wraps differ in at least one stretch as a rule.
+All is over words as `words` gives them, so that case, white space, punctuation and numbers never tell two
+prompts apart. A short prompt is one hash over all of its words: there, another word is another question. A
+longer one also bears small edits: it is cut into ten stretches, and of each the word with the least hash is
+taken, once counted from the head and once from the tail, so that something put before or behind shifts
+only one of the two (a MinHash of one row a stretch; Broder 1997). One changed word changes one stretch, and
+its least word only by bad luck; prompts that share a wrapper and differ in what it wraps differ in some
+stretch.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from zlib import crc32
 from proxy.facts import Ask
 from proxy.signals.words import words
 
-STRETCHES: Final = 4
+STRETCHES: Final = 10
 LEAST_WORDS: Final = 2
 """Fewer words tell nothing: `hi`, `yes`."""
 LEAST_TO_STRETCH: Final = 16
@@ -40,15 +42,17 @@ def prompt_sketch(text: str) -> tuple[bytes, ...]:
     count = len(found)
     if count < LEAST_WORDS:
         return ()
-    whole = blake2b(b" ".join(found), digest_size=8).digest()
     if count < LEAST_TO_STRETCH:
-        return (whole,)
+        return (blake2b(b" ".join(found), digest_size=8).digest(),)
     if count > MOST_WORDS:
         found = found[: MOST_WORDS // 2] + found[-(MOST_WORDS // 2) :]
-        count = MOST_WORDS
     hashes = list(map(crc32, found))
-    pairs = [(one * 31 + two) * 2654435761 & 0xFFFFFFFF for one, two in zip(hashes, hashes[1:], strict=False)]
-    size = count // STRETCHES
-    least = [min(pairs[at * size : at * size + size]) for at in range(STRETCHES)]
-    stretched = blake2b(b"%d %d %d %d" % tuple(least), digest_size=8).digest()
-    return whole, stretched
+    return _stretched(hashes), _stretched(hashes[::-1])
+
+
+def _stretched(hashes: list[int]) -> bytes:
+    """A hash over the least word of each stretch; the last one takes what is left over."""
+    size = len(hashes) // STRETCHES
+    last = size * (STRETCHES - 1)
+    least = [min(hashes[at : at + size]) for at in range(0, last, size)]
+    return blake2b(b"%d," * STRETCHES % (*least, min(hashes[last:])), digest_size=8).digest()

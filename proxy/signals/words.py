@@ -14,25 +14,10 @@ SAMPLE: Final = 4096
 """Characters that are looked at: half from the head, half from the tail of what is longer."""
 
 _SPACED: Final = re.compile("([\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff])")
-_PUNCTUATION: Final = dict.fromkeys(
-    (
-        *range(0x2000, 0x2070),
-        *range(0x3000, 0x3020),
-        *range(0xFE00, 0xFE10),
-        0xA0,
-        0xA1,
-        0xAB,
-        0xAD,
-        0xB7,
-        0xBB,
-        0xBF,
-        0xFEFF,
-    ),
-    " ",
+_PUNCTUATION: Final = re.compile(
+    "[\xa0-\xa9\xab-\xb4\xb6-\xb9\xbb-\xbf\u2000-\u206f\u3000-\u303f\ufe00-\ufe0f\ufeff]+"
 )
-_PLAIN: Final = bytes(
-    byte if byte >= 0x80 or chr(byte).isalpha() else 0x20 for byte in range(256)
-)
+_PLAIN: Final = bytes(byte if byte >= 0x80 or chr(byte).isalpha() else 0x20 for byte in range(256))
 _DIGITS_AND_QUOTES: Final = b"0123456789'`"
 
 
@@ -48,7 +33,7 @@ def words(text: str) -> list[bytes]:
     is one."""
     text = sample(text).lower()
     if not text.isascii():
-        text = unicodedata.normalize("NFKC", text).translate(_PUNCTUATION)
+        text = _PUNCTUATION.sub(" ", unicodedata.normalize("NFKC", text))
         text = _SPACED.sub(r" \1 ", text)
     raw = text.encode("utf-8", "replace")
     return raw.translate(_PLAIN, _DIGITS_AND_QUOTES).split()

@@ -1,0 +1,72 @@
+"""
+derive: how and what was asked → signals, as far as the policy's rules want them.
+
+The functions of `signals/` say what is the same; here it is keyed, so that neither a log nor the store
+holds a hash that somebody could look a known text up by, and what recurs is remembered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Final
+
+from proxy.counters.protocol import NOVEL_BITS
+from proxy.facts import Ask, Signal, Signals
+from proxy.head import Head
+from proxy.signals.client_stack import ClientStack, client_stack
+from proxy.signals.json_style import alphabetical, escapes_html, json_style
+from proxy.signals.language import language_group
+from proxy.signals.sketch import prompt_sketch, prompt_text
+from proxy.signals.template import SAMPLE, system_fingerprint, template_fingerprint
+
+REMEMBERED: Final = 1024
+"""System prompts whose fingerprints are kept at hand: at most 2 MiB of their heads."""
+
+
+class Deriver:
+    """Derives the signals of a request."""
+
+    def __init__(self, item_hash: Callable[[bytes], int], *, header_evidence: bool) -> None:
+        """`item_hash` is a keyed hash of 64 bits."""
+        self._hash = item_hash
+        self._header_evidence = header_evidence
+        self._system = lru_cache(maxsize=REMEMBERED)(self._fingerprint_system)
+
+    def signals(self, head: Head, ask: Ask, body: bytes, wants: frozenset[Signal]) -> Signals:
+        """The signals that are wanted; all others are as if there were none."""
+        stack = self._stack(head, ask, body)
+        if not wants:
+            return Signals(client=stack.fingerprint, contradictions=stack.contradictions)
+        text = prompt_text(ask) if wants & _OF_PROMPT else ""
+        return Signals(
+            prompt=self._marks(text) if "prompt" in wants else (),
+            system=self._system(ask.system[:SAMPLE]) if "system" in wants else None,
+            template=self._template(text) if "template" in wants else None,
+            language=language_group(text) if "language" in wants else None,
+            client=stack.fingerprint,
+            contradictions=stack.contradictions,
+        )
+
+    def _stack(self, head: Head, ask: Ask, body: bytes) -> ClientStack:
+        return client_stack(
+            head.headers,
+            json_style(body),
+            html_escaped=escapes_html(body),
+            alphabetical=alphabetical(ask.parameters),
+            header_evidence=self._header_evidence,
+        )
+
+    def _marks(self, text: str) -> tuple[int, ...]:
+        return tuple([self._hash(part) % NOVEL_BITS for part in prompt_sketch(text)])
+
+    def _fingerprint_system(self, head: str) -> str | None:
+        found = system_fingerprint(head)
+        return None if found is None else f"sys_{self._hash(found):016x}"
+
+    def _template(self, text: str) -> str | None:
+        found = template_fingerprint(text)
+        return None if found is None else f"tpl_{self._hash(found):016x}"
+
+
+_OF_PROMPT: Final[frozenset[Signal]] = frozenset({"prompt", "template", "language"})

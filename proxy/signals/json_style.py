@@ -1,0 +1,41 @@
+"""How a program writes JSON: separators, escapes, the order of keys. Told from the first bytes."""
+
+from __future__ import annotations
+
+import re
+from typing import Final, Literal
+
+JsonStyle = Literal["compact", "spaced", "pretty", "other"]
+
+_HEAD: Final = 4096
+"""Bytes that are searched for escapes."""
+LEAST_KEYS: Final = 4
+"""Keys from which on an alphabetical order is no accident."""
+
+_FIRST: Final = re.compile(rb'\{(\s*)"[^"\\]{0,100}"(\s*):(\s*)').match
+_GO_ESCAPE: Final = re.compile(rb"\\u00(?:3c|3e|26)").search
+
+
+def json_style(body: bytes) -> JsonStyle:
+    """`compact` `{"a":1}`, `spaced` `{"a": 1}`, `pretty` over several lines, or `other`."""
+    found = _FIRST(body)
+    if found is None:
+        return "other"
+    before, after_key, after_colon = found.groups()
+    if b"\n" in before:
+        return "pretty"
+    if before or after_key:
+        return "other"
+    if not after_colon:
+        return "compact"
+    return "spaced" if after_colon == b" " else "other"
+
+
+def escapes_html(body: bytes) -> bool:
+    """Whether `<`, `>` or `&` are written as Go's encoding/json does, near the beginning."""
+    return _GO_ESCAPE(body, 0, _HEAD) is not None
+
+
+def alphabetical(keys: tuple[str, ...]) -> bool:
+    """Whether enough top-level keys stand in the order of the alphabet, as maps are marshalled."""
+    return len(keys) >= LEAST_KEYS and all(map(str.__le__, keys, keys[1:]))

@@ -1,0 +1,59 @@
+"""
+Fingerprints of what stays the same from request to request: the system prompt, and how prompts begin.
+
+Variable parts are left out first: whatever holds a digit (dates, times, identifiers), addresses of web and
+mail, names of days and months, and what stands in quotes. Two system prompts that differ only in today's
+date, a user's name in quotes or a ticket number are one.
+"""
+
+from __future__ import annotations
+
+import re
+from hashlib import blake2b
+from typing import Final
+
+SAMPLE: Final = 2048
+"""Characters of a system prompt that are looked at, from its head: what it is stands there, and what is
+fetched for each request (documents, memories) as a rule behind."""
+PREFIX: Final = 48
+"""Characters of a masked prompt that make its template."""
+LEAST_PREFIX: Final = 24
+"""Shorter beginnings are no template: `hi there`."""
+
+_QUOTED: Final = re.compile('"[^"\n]{1,200}"|\u201c[^\u201d\n]{1,200}\u201d')
+_DATES: Final = frozenset(
+    b"monday tuesday wednesday thursday friday saturday sunday january february march april may june "
+    b"july august september october november december".split()
+)
+_MARK: Final = 0x30
+_SORTED: Final = bytes(
+    _MARK if chr(byte).isdigit() or chr(byte) == "@" else max(32, byte) for byte in range(256)
+)
+"""Digits and `@` become one mark, so that one look finds what holds any."""
+
+
+def masked(text: str) -> bytes:
+    """The words that do not vary, lower case, one space between them."""
+    if '"' in text or "\u201c" in text:
+        text = _QUOTED.sub(" ", text)
+    raw = text.lower().encode("utf-8", "replace").translate(_SORTED)
+    return b" ".join(
+        [
+            word
+            for word in raw.split()
+            if b"0" not in word and b"://" not in word and word.rstrip(b".,:;!?") not in _DATES
+        ]
+    )
+
+
+def system_fingerprint(text: str) -> bytes | None:
+    """8 bytes for a system prompt; None where there is none."""
+    plain = masked(text[:SAMPLE])
+    return blake2b(plain, digest_size=8).digest() if plain else None
+
+
+def template_fingerprint(text: str) -> bytes | None:
+    """8 bytes for how a prompt begins; None where it is too short to be more than a few words."""
+    # Masking shortens: what is taken leaves PREFIX characters as a rule.
+    prefix = masked(text[: PREFIX * 4])[:PREFIX]
+    return blake2b(prefix, digest_size=8).digest() if len(prefix) >= LEAST_PREFIX else None
