@@ -18,7 +18,7 @@ from proxy.signals.client_stack import ClientStack, client_stack
 from proxy.signals.json_style import alphabetical, escapes_html, json_style
 from proxy.signals.language import language_group
 from proxy.signals.sketch import prompt_sketch, prompt_text
-from proxy.signals.template import SAMPLE, system_fingerprint, template_fingerprint
+from proxy.signals.template import SAMPLE, prompt_template, system_template
 
 REMEMBERED: Final = 1024
 """System prompts whose fingerprints are kept at hand: at most 2 MiB of their heads."""
@@ -61,12 +61,12 @@ class Deriver:
         return tuple([self._hash(part) % NOVEL_BITS for part in prompt_sketch(text)])
 
     def _fingerprint_system(self, head: str) -> str | None:
-        found = system_fingerprint(head)
-        return None if found is None else f"sys_{self._hash(found):016x}"
+        found = system_template(head)
+        return f"sys_{self._hash(found):016x}" if found else None
 
     def _template(self, text: str) -> str | None:
-        found = template_fingerprint(text)
-        return None if found is None else f"tpl_{self._hash(found):016x}"
+        found = prompt_template(text)
+        return f"tpl_{self._hash(found):016x}" if found else None
 
 
 _OF_PROMPT: Final[frozenset[Signal]] = frozenset({"prompt", "template", "language"})

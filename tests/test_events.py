@@ -93,7 +93,12 @@ async def test_documented_fields_are_emitted_and_no_others(tmp_path: Path) -> No
             mode="enforce",
         ) as excise,
     ):
-        known = ("X-Account: acme", "X-Tier: pro", "X-Profile: rag", "User-Agent: OpenAI/Python 2.8.1")
+        known = (
+            "X-Account: acme",
+            "X-Tier: pro",
+            "X-Profile: rag",
+            "User-Agent: OpenAI/Python 2.8.1",
+        )
         for _ in range(2):
             await excise.exchange(post(RICH, headers=known))
         await excise.exchange(post(CHAT, headers=("x-api-key: k", "X-Forwarded-For: bogus")))

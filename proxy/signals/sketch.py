@@ -1,8 +1,8 @@
 """
-The sketch of a prompt: one or two hashes; prompts that say nearly the same share at least one.
+The sketch of a prompt: one or two features; prompts that say nearly the same share at least one.
 
 All is over words as `words` gives them, so that case, white space, punctuation and numbers never tell two
-prompts apart. A short prompt is one hash over all of its words: there, another word is another question. A
+prompts apart. A short prompt is all of its words: there, another word is another question. A
 longer one also bears small edits: it is cut into ten stretches, and of each the word with the least hash is
 taken, once counted from the head and once from the tail, so that something put before or behind shifts
 only one of the two (a MinHash of one row a stretch; Broder 1997). One changed word changes one stretch, and
@@ -12,7 +12,7 @@ stretch.
 
 from __future__ import annotations
 
-from hashlib import blake2b
+import struct
 from typing import Final
 from zlib import crc32
 
@@ -20,6 +20,7 @@ from proxy.facts import Ask
 from proxy.signals.words import words
 
 STRETCHES: Final = 10
+_PACK: Final = struct.Struct(f">{STRETCHES}I").pack
 LEAST_WORDS: Final = 2
 """Fewer words tell nothing: `hi`, `yes`."""
 LEAST_TO_STRETCH: Final = 16
@@ -37,13 +38,13 @@ def prompt_text(ask: Ask) -> str:
 
 
 def prompt_sketch(text: str) -> tuple[bytes, ...]:
-    """One or two hashes of 8 bytes; none for a text of hardly any words."""
+    """One or two features, to be hashed by whoever keeps them; none for a text of hardly any words."""
     found = words(text)
     count = len(found)
     if count < LEAST_WORDS:
         return ()
     if count < LEAST_TO_STRETCH:
-        return (blake2b(b" ".join(found), digest_size=8).digest(),)
+        return (b" ".join(found),)
     if count > MOST_WORDS:
         found = found[: MOST_WORDS // 2] + found[-(MOST_WORDS // 2) :]
     hashes = list(map(crc32, found))
@@ -51,8 +52,8 @@ def prompt_sketch(text: str) -> tuple[bytes, ...]:
 
 
 def _stretched(hashes: list[int]) -> bytes:
-    """A hash over the least word of each stretch; the last one takes what is left over."""
+    """The least word of each stretch; the last one takes what is left over."""
     size = len(hashes) // STRETCHES
     last = size * (STRETCHES - 1)
     least = [min(hashes[at : at + size]) for at in range(0, last, size)]
-    return blake2b(b"%d," * STRETCHES % (*least, min(hashes[last:])), digest_size=8).digest()
+    return _PACK(*least, min(hashes[last:]))

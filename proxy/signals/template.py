@@ -1,5 +1,5 @@
 """
-Fingerprints of what stays the same from request to request: the system prompt, and how prompts begin.
+What stays the same from request to request: the system prompt, and how prompts begin.
 
 Variable parts are left out first: whatever holds a digit (dates, times, identifiers), addresses of web and
 mail, names of days and months, and what stands in quotes. Two system prompts that differ only in today's
@@ -9,7 +9,6 @@ date, a user's name in quotes or a ticket number are one.
 from __future__ import annotations
 
 import re
-from hashlib import blake2b
 from typing import Final
 
 SAMPLE: Final = 2048
@@ -46,14 +45,13 @@ def masked(text: str) -> bytes:
     )
 
 
-def system_fingerprint(text: str) -> bytes | None:
-    """8 bytes for a system prompt; None where there is none."""
-    plain = masked(text[:SAMPLE])
-    return blake2b(plain, digest_size=8).digest() if plain else None
+def system_template(text: str) -> bytes:
+    """What a system prompt says whenever it is sent, to be hashed by whoever keeps it; may be empty."""
+    return masked(text[:SAMPLE])
 
 
-def template_fingerprint(text: str) -> bytes | None:
-    """8 bytes for how a prompt begins; None where it is too short to be more than a few words."""
+def prompt_template(text: str) -> bytes:
+    """How a prompt begins whatever it is about; empty where that is no more than a few words."""
     # Masking shortens: what is taken leaves PREFIX characters as a rule.
     prefix = masked(text[: PREFIX * 4])[:PREFIX]
-    return blake2b(prefix, digest_size=8).digest() if len(prefix) >= LEAST_PREFIX else None
+    return prefix if len(prefix) >= LEAST_PREFIX else b""
