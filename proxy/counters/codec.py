@@ -98,7 +98,7 @@ def pack(prefix: str, ops: Sequence[Op], now: int | None) -> tuple[int, bytes]:
         if isinstance(op, (Reserve, Settle)):
             keys.append(f"{key}:{op.id}")
         elif isinstance(op, (Novel, Unnovel)):
-            keys += (f"{key}:0", f"{key}:1")
+            keys += (f"{key}:0", f"{key}:1", f"{key}:n")
         elif isinstance(op, (Post, ReadPosts)):
             keys += (f"{key}:posted", f"{key}:ends")
     words = [str(len(keys)), *keys, *words]
@@ -183,9 +183,9 @@ def _read_different(_: Op, line: bytes) -> Reading:
 
 
 def _read_novelty(_: Op, line: bytes) -> Reading:
-    total, now, weight, fresh = line.split()
+    total, now, asked, weight, fresh = line.split()
     marks = () if fresh == b"-" else tuple(map(int, fresh.split(b",")))
-    return Novelty(int(total) / 1000, int(now) / 1e6, int(weight), marks)
+    return Novelty(int(total) / 1000, int(asked), int(now) / 1e6, int(weight), marks)
 
 
 def _read_taken(_: Op, line: bytes) -> Reading:

@@ -6,12 +6,12 @@ if #ARGV == 1 then
   return type(info) == 'string' and match(info, 'maxmemory_policy:(%S+)') or ''
 end
 
-local KEYS_OF = { R = 2, V = 2, N = 3, O = 3, W = 3, M = 3 }
+local KEYS_OF = { R = 2, V = 2, N = 4, O = 4, W = 3, M = 3 }
 local answers, k = {}, 1
 for i = 2, #ARGV do
   local arg = ARGV[i]
   local kind = string.sub(arg, 1, 1)
-  answers[i - 1] = kinds[kind](arg, KEYS[k], KEYS[k + 1], KEYS[k + 2])
+  answers[i - 1] = kinds[kind](arg, KEYS[k], KEYS[k + 1], KEYS[k + 2], KEYS[k + 3])
   k = k + (KEYS_OF[kind] or 1)
 end
 return table.concat(answers, '\n')

@@ -15,7 +15,7 @@ local function panes(pane, even, odd)
   return odd, even
 end
 
-kinds.N = function(arg, key, even, odd)
+kinds.N = function(arg, key, even, odd, requests)
   local window, marks = match(arg, '^. (%S+) (.+)$')
   window = tonumber(window)
   local known = call('HMGET', key, 'at', 'pane', 'here', 'before')
@@ -46,15 +46,16 @@ kinds.N = function(arg, key, even, odd)
   end
   local weight = new and floor(1000 / max(chance, LEAST_CHANCE)) or 0
   local total = kinds.C(format('C %.0f %.0f', window, weight), key)
+  local asked = match(kinds.C(format('C %.0f 1', window), requests), '^(%S+)')
   call('HSET', key, 'pane', pane, 'here', here, 'before', before)
   keep(key, 2 * window)
   if pane ~= last then
     keep(current, 2 * window)
   end
-  return format('%s %.0f %s', total, weight, #fresh > 0 and table.concat(fresh, ',') or '-')
+  return format('%s %s %.0f %s', total, asked, weight, #fresh > 0 and table.concat(fresh, ',') or '-')
 end
 
-kinds.O = function(arg, key, even, odd)
+kinds.O = function(arg, key, even, odd, requests)
   local window, weight, counted, marks = match(arg, '^. (%S+) (%S+) (%S+) (.+)$')
   window = tonumber(window)
   local last = tonumber(call('HGET', key, 'pane'))
@@ -71,5 +72,6 @@ kinds.O = function(arg, key, even, odd)
     call('HINCRBY', key, pane == last and 'here' or 'before', format('%d', -gone))
     keep(bitmap, 2 * window)
   end
+  kinds.U(format('U %.0f 1 %s', window, counted), requests)
   return kinds.U(format('U %.0f %s %s', window, weight, counted), key)
 end

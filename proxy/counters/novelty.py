@@ -36,6 +36,7 @@ class Panes(Buckets):
     pane: int | None = None
     marks: set[int] = field(default_factory=set)
     before: set[int] = field(default_factory=set)
+    requests: Buckets = field(default_factory=lambda: Buckets(0))
 
     def note(self, op: Novel, at: int) -> Novelty:
         """Note the marks; how many were new in the window."""
@@ -57,7 +58,8 @@ class Panes(Buckets):
                 new = new and mark not in self.before
         weight = int(1000 / max(chance, LEAST_CHANCE)) if new else 0
         total = self.count(Count(op.subject, op.key, op.window, weight), at)
-        return Novelty(total.total / 1000, total.now, weight, tuple(fresh))
+        asked = self.requests.count(Count(op.subject, op.key, op.window), at)
+        return Novelty(total.total / 1000, asked.total, total.now, weight, tuple(fresh))
 
     def unnote(self, op: Unnovel) -> Done:
         """Take back a weight, and the marks that were fresh."""
@@ -65,6 +67,7 @@ class Panes(Buckets):
         if self.pane is not None and pane in {self.pane, self.pane - 1}:
             marks = self.marks if pane == self.pane else self.before
             marks.difference_update(op.fresh)
+        self.requests.uncount(Uncount(op.subject, op.key, op.window, 1, op.at))
         return self.uncount(Uncount(op.subject, op.key, op.window, op.weight, op.at))
 
 

@@ -93,7 +93,8 @@ class Novel:
 
     `marks` are one or two hashes, each below NOVEL_BITS; a request is new if none of them has been seen
     within the window or, at most, twice the window. The total is an estimate, right on average and
-    within 2 % for 10,000 new ones in a window, in 2 KiB whatever their number.
+    within 2 % for 10,000 new ones in a window, in 2 KiB whatever their number. All requests are counted
+    beside it, as `Count` does.
     """
 
     subject: str
@@ -300,6 +301,8 @@ class Novelty:
 
     total: float
     """New ones in the window, estimated; this one included where it is new."""
+    requests: int
+    """All of the window, new or not, this one included."""
     now: float
     weight: int
     """What this one counts, in thousandths: 0 where it is not new, 1000 or a little more where it is."""
@@ -402,7 +405,7 @@ def undo(op: Op, reading: Reading) -> Op | None:
             return Uncount(op.subject, op.key, op.window, op.weight, reading.now)
         case Distinct(), Different():
             return Forget(op.subject, op.key, op.window, op.item, reading.now, reading.previous)
-        case Novel(), Novelty() if reading.weight or reading.fresh:
+        case Novel(), Novelty():
             return Unnovel(
                 op.subject, op.key, op.window, reading.weight, reading.now, reading.fresh
             )

@@ -29,7 +29,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from proxy.counters.protocol import Count, Novel, Novelty, Op, Reading, Total
+from proxy.counters.protocol import Novel, Novelty, Op, Reading
 from proxy.decision import Evidence, Family, Finding
 from proxy.facts import Facts, Signal
 from proxy.rules.base import RuleKind
@@ -57,28 +57,22 @@ class PromptDiversity(RuleKind):
     def counters(self, facts: Facts, subject: str) -> tuple[Op, ...]:
         """Requests that say something, and what of it is new."""
         marks = facts.signals.prompt
-        if not marks:
-            return ()
-        return (
-            Count(subject, f"{self.key}:requests", self.window),
-            Novel(subject, f"{self.key}:prompts", self.window, marks),
-        )
+        return (Novel(subject, self.key, self.window, marks),) if marks else ()
 
     def judge(self, facts: Facts, readings: Sequence[Reading]) -> Finding | None:
         """Nothing below the floor or within the ratio."""
         if not readings:
             return None
-        requests, prompts = readings
-        assert isinstance(requests, Total)
-        assert isinstance(prompts, Novelty)
-        if requests.total < self.min_requests:
+        (read,) = readings
+        assert isinstance(read, Novelty)
+        if read.requests < self.min_requests:
             return None
-        distinct = min(round(prompts.total), requests.total)  # an estimate may overshoot
-        ratio = distinct / requests.total
+        distinct = min(round(read.total), read.requests)  # an estimate may overshoot
+        ratio = distinct / read.requests
         if ratio <= self.max_distinct_ratio:
             return None
         evidence: Evidence = {
-            "requests": requests.total,
+            "requests": read.requests,
             "distinct": distinct,
             "ratio": round(ratio, 3),
             "max_distinct_ratio": self.max_distinct_ratio,

@@ -76,14 +76,14 @@ def refused(retry: float | None, remaining: int = 0) -> Taken:
 
 SCENARIOS: dict[str, Scenario] = {
     "what the window has seen is not new, and twice the window later it is": [
-        (0, NOVEL, Novelty(1.0, T0, 1000, (7,))),
-        (1, NOVEL, Novelty(1.0, T0 + 1, 0, ())),
-        (130, NOVEL, Novelty(1.0, T0 + 130, 1000, (7,))),
+        (0, NOVEL, Novelty(1.0, 1, T0, 1000, (7,))),
+        (1, NOVEL, Novelty(1.0, 2, T0 + 1, 0, ())),
+        (130, NOVEL, Novelty(1.0, 1, T0 + 130, 1000, (7,))),
     ],
     "one mark that was seen before is enough not to be new": [
-        (0, replace(NOVEL, marks=(7, 8)), Novelty(1.0, T0, 1000, (7, 8))),
-        (0, replace(NOVEL, marks=(8, 9)), Novelty(1.0, T0, 0, (9,))),
-        (0, replace(NOVEL, marks=(9, 10)), Novelty(1.0, T0, 0, (10,))),
+        (0, replace(NOVEL, marks=(7, 8)), Novelty(1.0, 1, T0, 1000, (7, 8))),
+        (0, replace(NOVEL, marks=(8, 9)), Novelty(1.0, 2, T0, 0, (9,))),
+        (0, replace(NOVEL, marks=(9, 10)), Novelty(1.0, 3, T0, 0, (10,))),
     ],
     "a notice stands until it ends or is taken down": [
         (0, READ, Posts((), T0)),

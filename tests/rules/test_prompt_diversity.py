@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from proxy.counters.protocol import Count, Novel
+from proxy.counters.protocol import Novel
 from proxy.decision import Finding
 from proxy.facts import Facts, Signals
 from proxy.rules.prompt_diversity import PromptDiversity
@@ -97,11 +97,7 @@ async def test_what_says_nothing_is_not_counted() -> None:
 
 
 def test_limits_judge_and_windows_count() -> None:
-    count, novel = rule().counters(asks(5), "account:a")
-    assert isinstance(count, Count)
-    assert isinstance(novel, Novel)
-    assert novel.marks == (5,)
-    assert count.key != novel.key
+    assert rule().counters(asks(5), "account:a") == (Novel("account:a", rule().key, 3600.0, (5,)),)
     assert rule(min_requests=500, max_distinct_ratio=0.5, score=1).key == rule().key
     assert rule(window="2h").key != rule().key
 
