@@ -16,7 +16,8 @@ from dataclasses import dataclass, field, replace
 
 from proxy.clock import Clock, utc
 from proxy.counters.bounds import SubjectBounds
-from proxy.counters.protocol import Op, Raise, Reading, ReadScore, Scores, undo
+from proxy.counters.protocol import Different, Distinct, Op, Raise, Reading, ReadScore, Scores, undo
+from proxy.counters.recent import Recent
 from proxy.counters.resilient import ResilientStore
 from proxy.decision import ALLOWED, Decision, Evidence, Finding, RuleFinding, Verb
 from proxy.errors import Refusal, StoreError
@@ -29,6 +30,9 @@ from proxy.policy.select import Selected, Stage, select
 from proxy.policy.suspicion import Standing
 from proxy.rules.base import RuleKind
 from proxy.rules.subjects import BANNABLE, FROM_BODY, SUBJECTS, banned_as
+
+Known = dict[int, Reading]
+"""Readings that need not be asked for, by the identity of their operation."""
 
 Counted = list[tuple[RuleKind, tuple[Op, ...], Sequence[Reading]]]
 
@@ -97,6 +101,7 @@ class Judge:
         self._settle_locally = settle_locally
         self._bans = bans
         self._allowances = allowances
+        self._recent = Recent()
 
     async def judge(self, judgement: Judgement, facts: Facts, stage: Stage) -> None:
         """Run the rules of one stage and decide anew over all that has been found."""
@@ -200,6 +205,10 @@ class Judge:
 
     def take_back(self, judgement: Judgement) -> None:
         """Undo what a request has counted that was refused after all."""
+        for _, ops, _ in judgement.counted:
+            for op in ops:
+                if isinstance(op, Distinct):
+                    self._recent.drop(op)
         self._settle(_undoing(judgement.counted))
         self._settle_locally(_undoing(judgement.counted_locally))
 
@@ -207,21 +216,37 @@ class Judge:
         self, judgement: Judgement, wanted: list[Selected], more: list[Op]
     ) -> tuple[Counted, Sequence[Reading]]:
         """What the rules counted, and what `more` read."""
-        ops = [op for selected in wanted for op in selected.ops]
+        now = self._clock.now()
+        known = self._recall(wanted, now)
+        ops = [op for selected in wanted for op in selected.ops if id(op) not in known]
         if not ops and not more:
-            return [(selected.rule, (), ()) for selected in wanted], ()
+            return _assigned(wanted, (), known), ()
         started = self._clock.monotonic()
         try:
-            readings = await self._store.apply(ops + more, abandoned=self._abandon(wanted))
+            readings = await self._store.apply(ops + more, abandoned=self._abandon(wanted, known))
         except StoreError:
             return await self._count_without_store(judgement, wanted, more)
         finally:
             judgement.store_s += self._clock.monotonic() - started
         if judgement.store == "unused":
             judgement.store = "ok"
-        counted = _assigned(wanted, readings)
+        for op, reading in zip(ops, readings, strict=False):
+            if isinstance(op, Distinct) and isinstance(reading, Different):
+                self._recent.note(op, reading, now)
+        counted = _assigned(wanted, readings, known)
         judgement.counted += counted
         return counted, readings[len(ops) :]
+
+    def _recall(self, wanted: list[Selected], now: float) -> Known:
+        """What need not be asked again."""
+        known: Known = {}
+        for selected in wanted:
+            for op in selected.ops:
+                if isinstance(op, Distinct):
+                    reading = self._recent.reading(op, now)
+                    if reading is not None:
+                        known[id(op)] = reading
+        return known
 
     async def _count_without_store(
         self, judgement: Judgement, wanted: list[Selected], more: list[Op]
@@ -243,13 +268,13 @@ class Judge:
             judgement.store = "blocked"
         elif ops or judgement.store != "local":  # what an earlier stage has counted stays said
             judgement.store = "local" if ops or more else "skipped"
-        counted = _assigned(local, readings)
+        counted = _assigned(local, readings, {})
         judgement.counted_locally += counted
         return counted, readings[len(ops) :]
 
-    def _abandon(self, wanted: list[Selected]) -> Callable[[Sequence[Reading]], None]:
+    def _abandon(self, wanted: list[Selected], known: Known) -> Callable[[Sequence[Reading]], None]:
         """What to do with readings whose request has gone: nobody was served, so take them back."""
-        return lambda readings: self._settle(_undoing(_assigned(wanted, readings)))
+        return lambda readings: self._settle(_undoing(_assigned(wanted, readings, known)))
 
     def _bounded(
         self, selected: tuple[Selected, ...], client: Client, now: float
@@ -292,14 +317,17 @@ def _ban_finding(ban: Notice, *, watching: bool) -> RuleFinding:
     return RuleFinding(ban.by, "ban", None, watching, Verb.BLOCK, finding)
 
 
-def _assigned(wanted: Sequence[Selected], readings: Sequence[Reading]) -> Counted:
-    counted: Counted = []
-    start = 0
-    for selected in wanted:
-        end = start + len(selected.ops)
-        counted.append((selected.rule, selected.ops, readings[start:end]))
-        start = end
-    return counted
+def _assigned(wanted: Sequence[Selected], readings: Sequence[Reading], known: Known) -> Counted:
+    """Each rule with its readings: those that were asked for now, and those that were known."""
+    coming = iter(readings)
+    return [
+        (
+            selected.rule,
+            selected.ops,
+            [known[id(op)] if id(op) in known else next(coming) for op in selected.ops],
+        )
+        for selected in wanted
+    ]
 
 
 def _undoing(counted: Counted) -> list[Op]:

@@ -403,7 +403,7 @@ def undo(op: Op, reading: Reading) -> Op | None:
     match op, reading:
         case Count(), Total():
             return Uncount(op.subject, op.key, op.window, op.weight, reading.now)
-        case Distinct(), Different():
+        case Distinct(), Different() if reading.previous != reading.now:
             return Forget(op.subject, op.key, op.window, op.item, reading.now, reading.previous)
         case Novel(), Novelty():
             return Unnovel(
