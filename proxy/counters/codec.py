@@ -49,6 +49,7 @@ LEVEL_MIN = 0.01
 """Scores that have decayed below this are not told."""
 
 DONE: Final = Done()
+NO_SCORES: Final = Scores({})
 
 
 def micros(seconds: float) -> int:
@@ -204,6 +205,8 @@ def _read_sighting(_: Op, line: bytes) -> Reading:
 
 
 def _read_scores(op: Raise | ReadScore, line: bytes) -> Reading:
+    if b'"' not in line:
+        return NO_SCORES  # most callers are not suspected of anything
     now, *flat = orjson.loads(line)
     entries = [(flat[i], float(flat[i + 1]), int(flat[i + 2])) for i in range(0, len(flat), 3)]
     return decayed(entries, int(now), op.half_life)
