@@ -19,7 +19,21 @@ DIALECTS: Final = ("anthropic_messages", "openai_chat", "openai_responses")
 OPERATIONS: Final = ("chat",)
 """`gen_ai.operation.name` of the routes that are inspected."""
 
-UNKNOWN: Final = frozenset({"asn", "client_fingerprint", "country", "network_kind"})
+NETWORK_KINDS: Final = (
+    "business",
+    "education",
+    "hosting",
+    "isp",
+    "mobile",
+    "private",
+    "relay",
+    "tor",
+    "unknown",
+    "vpn",
+)
+"""What a network is for: docs/networks.md says when each is told."""
+
+UNKNOWN: Final = frozenset({"client_fingerprint"})
 """Facts of the policy language that nothing in this version finds out."""
 
 RouteClass = Literal["inspected", "metered", "passed", "refused", "unknown"]
@@ -51,8 +65,15 @@ class Client:
     """At most 256 bytes, printable ASCII."""
     fingerprint: str | None = None
     asn: int | None = None
+    """Number of the autonomous system that announces the address."""
+    organization: str | None = None
+    """Who runs that system, as its registration or an operator's list names it."""
     network_kind: str | None = None
+    """One of NETWORK_KINDS; None where nothing looks networks up."""
     country: str | None = None
+    """ISO 3166-1 alpha-2, approximate: where a network is registered, seldom where a person sits."""
+    declared_network: bool = False
+    """True where the address stands in the networks that the account's own entry names."""
     notes: tuple[str, ...] = ()
     """Oddities an operator should see in the event, e.g. `forwarded_header_malformed`."""
 

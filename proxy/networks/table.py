@@ -1,0 +1,110 @@
+"""
+Which range does a number lie in: sorted starts, one value each, found by bisection.
+
+An IPv4 address is its 32 bits, an IPv6 address its upper 64: a single customer picks any of the lower
+ones. Ranges are disjoint by construction; the value 0 stands for what lies in none.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from array import array
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from socket import AF_INET, AF_INET6, inet_pton
+from typing import Final
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Range = tuple[int, int, int]
+"""First and last number, and a value above 0."""
+
+V6_BITS: Final = 64
+_MAPPED = bytes(10) + b"\xff\xff"
+
+
+class Table:
+    """An immutable table of one address family."""
+
+    __slots__ = ("starts", "values")
+
+    def __init__(self, starts: Sequence[int], values: Sequence[int]) -> None:
+        """`starts` grow and begin with 0; there are as many `values`."""
+        if len(starts) != len(values) or not starts or starts[0] != 0:
+            raise ValueError("starts and values do not fit together")
+        self.starts = starts
+        self.values = values
+
+    def find(self, number: int) -> int:
+        """The value of the range that a number lies in, or 0."""
+        return self.values[bisect_right(self.starts, number) - 1]
+
+
+def number_of(address: str) -> tuple[bool, int] | None:
+    """(is IPv6, number) of an address' text, IPv4-mapped IPv6 as IPv4; None for anything else."""
+    try:
+        if ":" not in address:
+            return False, int.from_bytes(inet_pton(AF_INET, address))
+        packed = inet_pton(AF_INET6, address)
+    except (OSError, ValueError):  # a ValueError for NUL and for what is not ASCII
+        return None
+    if packed.startswith(_MAPPED):
+        return False, int.from_bytes(packed[12:])
+    return True, int.from_bytes(packed[:8])
+
+
+def range_of(network: Network) -> tuple[int, int]:
+    """First and last number of a network; one narrower than an IPv6 /64 counts as its /64."""
+    first, last = int(network.network_address), int(network.broadcast_address)
+    return (first, last) if network.version == 4 else (first >> V6_BITS, last >> V6_BITS)
+
+
+def table_of(ranges: Iterable[Range], *, wide: bool) -> Table:
+    """A table of ranges that may nest: the narrowest one that holds a number tells its value.
+
+    Of two ranges that are the same the first wins. `wide` is IPv6. Of ranges that overlap though
+    neither holds the other (no networks do) the one that begins later wins.
+    """
+    building = _Building(wide=wide)
+    taken: tuple[int, int] | None = None
+    for first, last, value in sorted(ranges, key=lambda one: (one[0], -one[1])):
+        if (first, last) != taken:
+            taken = first, last
+            building.begin(first, last, value)
+    return building.done()
+
+
+class _Building:
+    def __init__(self, *, wide: bool) -> None:
+        self._starts = array("Q" if wide else "I", [0])
+        self._values = array("I", [0])
+        self._end = (1 << (V6_BITS if wide else 32)) - 1
+        self._open: list[tuple[int, int]] = []
+        """(last, value) of what has begun and not ended, outermost first."""
+
+    def begin(self, first: int, last: int, value: int) -> None:
+        self._close(first)
+        self._put(first, value)
+        self._open.append((last, value))
+
+    def done(self) -> Table:
+        self._close(self._end + 1)
+        return Table(self._starts, self._values)
+
+    def _close(self, before: int) -> None:
+        """End the ranges whose last number is less than `before`."""
+        opened = self._open
+        while opened and opened[-1][0] < before:
+            last, _ = opened.pop()
+            while opened and opened[-1][0] <= last:
+                opened.pop()
+            if last < self._end:
+                self._put(last + 1, opened[-1][1] if opened else 0)
+
+    def _put(self, start: int, value: int) -> None:
+        starts, values = self._starts, self._values
+        if starts[-1] == start:
+            starts.pop()
+            values.pop()
+        if not values or values[-1] != value:
+            starts.append(start)
+            values.append(value)
