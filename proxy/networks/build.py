@@ -13,15 +13,15 @@ import json
 import re
 import sys
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from proxy.facts import NETWORK_KINDS
-from proxy.networks.classes import classify
+from proxy.networks.classes import SPECIAL, classify, known
 from proxy.networks.container import pack, unpack
 from proxy.networks.pack import PACK_FILE
-from proxy.networks.table import V6_BITS, Range, Table, table_of
+from proxy.networks.table import V6_BITS, Range, Table, index_of, range_of, table_of
 
 SOURCE = "embedded pack: routeviews.org, DB-IP.com, nro.net; country approximate"
 COUNTRY_BITS = 48
@@ -35,38 +35,79 @@ def build(asn_folder: Path, country_folder: Path) -> bytes:
     for family in (4, 6):
         for _, _, asn, name in _rows(asn_folder / f"asn-ipv{family}-num.csv"):
             names[int(asn)] = " ".join(name.split())
-    asns = array("I", [0, *sorted(names)])
+    asns = [0, *sorted(names)]
     index = {asn: at for at, asn in enumerate(asns)}
-    columns: dict[str, Any] = {"asns": asns, "names": ["", *(names[asn] for asn in asns[1:])]}
-    columns["kinds"] = _classes(asns, columns["names"])
     codes = ["", *sorted({row[2] for row in _country_rows(country_folder)})]
-    columns["countries"] = codes
     of_code = {code: at for at, code in enumerate(codes)}
+    tables: list[tuple[Table, Table]] = []
     for family in (4, 6):
         systems = (
             (int(first), int(last), index[int(asn)])
             for first, last, asn, _ in _rows(asn_folder / f"asn-ipv{family}-num.csv")
         )
-        _add(columns, f"system{family}", _table(systems, family, V6_BITS), "I")
         places = (
             (int(first), int(last), of_code[code])
             for first, last, code in _rows(_country_file(country_folder, family))
         )
-        _add(columns, f"country{family}", _table(places, family, COUNTRY_BITS), "B")
+        tables.append((_table(systems, family, V6_BITS), _table(places, family, COUNTRY_BITS)))
+    columns: dict[str, Any] = {
+        "asns": array("I", asns),
+        "names": ["", *(names[asn] for asn in asns[1:])],
+        "countries": codes,
+    }
     header = {"dated": _dated(asn_folder), "source": SOURCE, "kinds": list(NETWORK_KINDS)}
-    return pack(header, columns)
+    return pack(header, {**columns, **_records(columns, tables)})
 
 
 def reclassify(data: bytes) -> bytes:
-    """The same pack with its systems classified anew."""
+    """The same pack with its networks classified anew."""
     header, columns = unpack(data, PACK_FILE.name)
-    columns["kinds"] = _classes(columns["asns"], columns["names"])
-    return pack({**header, "kinds": list(NETWORK_KINDS)}, columns)
+    tables: list[tuple[Table, Table]] = []
+    for family in (4, 6):
+        starts, records = columns[f"ipv{family}.starts"], columns[f"ipv{family}.records"]
+        systems = [columns["record.system"][record] for record in records]
+        places = [columns["record.country"][record] for record in records]
+        tables.append((Table(starts, systems), Table(starts, places)))
+    kept = {name: columns[name] for name in ("asns", "names", "countries")}
+    header["kinds"] = list(NETWORK_KINDS)
+    return pack(header, {**kept, **_records(kept, tables)})
 
 
-def _classes(asns: array[int], names: list[str]) -> array[int]:
-    index = {kind: at for at, kind in enumerate(NETWORK_KINDS)}
-    return array("B", [index[classify(asn, name)] for asn, name in zip(asns, names, strict=True)])
+def _records(
+    columns: dict[str, Any], tables: Sequence[tuple[Table, Table]]
+) -> dict[str, array[int]]:
+    """One table a family out of systems, countries and kinds, and what its records are."""
+    of_kind = {kind: at for at, kind in enumerate(NETWORK_KINDS)}
+    named = zip(columns["asns"], columns["names"], strict=True)
+    classes = [of_kind[classify(asn, name)] for asn, name in named]
+    fixed = [(network, kind) for network, kind, _ in known().networks]
+    fixed += [(network, "private") for network in SPECIAL]
+    records: dict[tuple[int, int, int], int] = {(0, 0, of_kind["unknown"]): 0}
+    made: dict[str, array[int]] = {}
+    for family, (systems, places) in zip((4, 6), tables, strict=True):
+        kinds = table_of(
+            (
+                (*range_of(network), of_kind[kind] + 1)
+                for network, kind in fixed
+                if network.version == family
+            ),
+            wide=family == 6,
+        )
+        starts: list[int] = []
+        values: list[int] = []
+        for start in sorted({*systems.starts, *places.starts, *kinds.starts}):
+            system, kind = systems.find(start), kinds.find(start)
+            triple = system, places.find(start), kind - 1 if kind else classes[system]
+            record = records.setdefault(triple, len(records))
+            if not values or values[-1] != record:
+                starts.append(start)
+                values.append(record)
+        made[f"ipv{family}.starts"] = array("I" if family == 4 else "Q", starts)
+        made[f"ipv{family}.records"] = array("I", values)
+        made[f"ipv{family}.index"] = index_of(starts, wide=family == 6)
+    for at, (name, code) in enumerate((("system", "I"), ("country", "B"), ("kind", "B"))):
+        made[f"record.{name}"] = array(code, [record[at] for record in records])
+    return made
 
 
 def _rows(file: Path) -> Iterator[list[str]]:
@@ -92,11 +133,6 @@ def _table(ranges: Iterator[Range], family: int, bits: int) -> Table:
         for first, last, value in ranges
     )
     return table_of(floored, wide=True)
-
-
-def _add(columns: dict[str, Any], name: str, table: Table, code: str) -> None:
-    columns[f"{name}.starts"] = table.starts
-    columns[f"{name}.values"] = array(code, table.values)
 
 
 def _dated(folder: Path) -> str:

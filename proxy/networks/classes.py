@@ -25,19 +25,14 @@ MAX_WORDS: Final = 4
 """Words that one key of the known names may have."""
 
 _WORDS = re.compile(r"[a-z0-9]+").findall
-_RULES: Final = (
-    ("vpn", r"\bvpns?\b|vpn\b|\bvirtual private network"),
-    (
-        "hosting",
-        r"hosting|\bhost(?:s|ed)?\b|\w{3}host(?:er|ers)?\b|\bhost(?!el|ess|age|al|il|ot)\w{3}|\bhosters?\b"
-        r"|cloud(?!y)|\bservers?\b|\w{3}servers?\b|server(?:ia|farm|hub|space)"
-        r"|data ?-?cent(?:er|re|ro|rum)|\bcentro de datos|rechenzentrum|\bidc\b|\bcolo(?:s|cation)?\b"
-        r"|\bvps\b|\bvds\b|vps\b|\bdedicated\b|\bdedi\w|bare ?metal|\bcdn\b|content delivery"
-        r"|\bcolocat|servidores|hospedagem|h[eé]bergement|hospedaje|alojamiento|datacent|webspace|\bddos\b|web ?services",
-    ),
+_VPN = re.compile(r"vpns?\b|\bvirtual private network")
+_HOSTING = re.compile(
+    r"hosting|\bhost(?:s|ed|ers?)?\b|\w{3}host(?:er|ers)?\b|\bhost(?!el|ess|age|al|il|ot)\w{3}"
+    r"|cloud(?!y)|\bservers?\b|\w{3}servers?\b|server(?:ia|farm|hub|space)|servidores"
+    r"|data ?-?cent(?:er|re|ro|rum)|\bcentro de datos|rechenzentrum|\bidc\b|\bcolo(?:s|cat\w*)?\b"
+    r"|\bvds\b|vps\b|\bdedicated\b|\bdedi\w|bare ?metal|\bcdn\b|content delivery|\bddos\b"
+    r"|hospedagem|h[eé]bergement|hospedaje|alojamiento|webspace|web ?services"
 )
-_HOSTING = re.compile(_RULES[1][1])
-_VPN = re.compile(_RULES[0][1])
 _EDUCATION = re.compile(
     r"universit|\buniv\b|universid|uniwersytet|\bcollege\b|\bschools?\b|hochschule|\bacademic\b"
     r"|escuela|\bescola\b|\bpolytechn|politechn|\bpolitecnic|\bfaculty\b|\becole\b|\bstudent"
@@ -49,7 +44,9 @@ _ACCESS = re.compile(
     r"|\bcomunica|provedor|internet service provider|\btv\b|\brural\b|\bbanda larga\b|\bdsl\b"
     r"|\bresidential\b|\bhomes?\b|\bbanda ancha\b"
 )
-_MOBILE = re.compile(r"\bcellular\b|\bmobile (?:communications?|telecom\w*|network)|\bmobile phone\b")
+_MOBILE = re.compile(
+    r"\bcellular\b|\bmobile (?:communications?|telecom\w*|network)|\bmobile phone\b"
+)
 _ISP = re.compile(
     r"\bcable\b|cablevision|broadband|\bftth\b|banda larga|banda ancha|\bresidential\b"
     r"|\bfib(?:er|re|ra)\b"
@@ -58,6 +55,17 @@ _BUSINESS = re.compile(
     r"\bbank\b|\binsurance\b|\bassurance\b|\bhospitals?\b|\bministry\b|\bministerio\b|\bairlines?\b"
     r"|\bpharma\w*\b|\bcounty of\b|\bcity of\b|\bgovernment\b"
 )
+
+
+# RFC 6890 and the registries that it began, multicast and reserved space included. What lies inside of
+# them and is announced all the same (192.0.0.9, 64:ff9b::/96 …) serves protocols, not callers.
+_SPECIAL = """
+0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12 192.0.0.0/24 192.0.2.0/24
+192.88.99.0/24 192.168.0.0/16 198.18.0.0/15 198.51.100.0/24 203.0.113.0/24 224.0.0.0/3
+::/8 100::/64 2001:db8::/32 3fff::/20 5f00::/16 fc00::/7 fe80::/9 ff00::/8
+"""
+SPECIAL: Final = tuple(map(ipaddress.ip_network, _SPECIAL.split()))
+"""Private and reserved networks: nobody on the Internet calls from them."""
 
 
 @value

@@ -13,7 +13,7 @@ import sys
 import zlib
 from array import array
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from proxy.errors import ConfigurationError
 
@@ -22,8 +22,7 @@ MAX_PLAIN: Final = 256 * 1024 * 1024
 """Bytes of one column, unpacked: a damaged or hostile file must not fill the memory."""
 
 _ITEM = {"B": 1, "I": 4, "Q": 8}
-Numbers = array  # type: ignore[type-arg]  # arrays of these codes hold int alone
-Column = Numbers | list[str]
+Column: TypeAlias = "array[int] | list[str]"
 
 
 def pack(header: Mapping[str, Any], columns: Mapping[str, Column]) -> bytes:
@@ -51,8 +50,6 @@ def unpack(data: bytes, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
             stream = data[at : at + part["bytes"]]
             at += part["bytes"]
             columns[part["name"]] = _column(stream, part["type"], part["plain"])
-        if at != len(data):
-            raise ValueError("it does not end where it should")
     except (ValueError, LookupError, TypeError, zlib.error, RecursionError) as error:
         reason = str(error) if type(error) is ValueError else "it is damaged"
         raise ConfigurationError(f"{name}: not a networks file: {reason}") from None
@@ -63,18 +60,22 @@ def read_header(data: bytes, name: str) -> dict[str, Any]:
     """The header alone. Raises ConfigurationError."""
     try:
         return _header(data)[0]
-    except (ValueError, TypeError, RecursionError):
+    except (ValueError, LookupError, TypeError, RecursionError):
         raise ConfigurationError(f"{name}: not a networks file") from None
 
 
 def _header(data: bytes) -> tuple[dict[str, Any], int]:
+    """The header, and where the first column begins."""
     if not data.startswith(MAGIC):
         raise ValueError("it begins otherwise")
     end = data.index(b"\n", len(MAGIC))
     header = json.loads(data[len(MAGIC) : end])
     if not isinstance(header, dict):
         raise TypeError
-    return header, end + 1
+    end += 1
+    if end + sum(part["bytes"] for part in header["parts"]) != len(data):
+        raise ValueError("it does not end where it should")
+    return header, end
 
 
 def _column(stream: bytes, code: str, plain: int) -> Column:
@@ -87,7 +88,7 @@ def _column(stream: bytes, code: str, plain: int) -> Column:
     return raw.decode().split("\n") if code == "text" else _joined(raw, code)
 
 
-def _planes(numbers: Numbers) -> bytes:
+def _planes(numbers: array[int]) -> bytes:
     width = _ITEM[numbers.typecode]
     if numbers.itemsize != width:
         raise ValueError(f"this machine's `{numbers.typecode}` has not {width} bytes")
@@ -95,7 +96,7 @@ def _planes(numbers: Numbers) -> bytes:
     return b"".join(raw[at::width] for at in range(width))
 
 
-def _joined(planes: bytes, code: str) -> Numbers:
+def _joined(planes: bytes, code: str) -> array[int]:
     width = _ITEM[code]
     count, left = divmod(len(planes), width)
     numbers = array(code)
@@ -108,7 +109,7 @@ def _joined(planes: bytes, code: str) -> Numbers:
     return _little(numbers)
 
 
-def _little(numbers: Numbers) -> Numbers:
+def _little(numbers: array[int]) -> array[int]:
     if sys.byteorder == "big":
         numbers = array(numbers.typecode, numbers)
         numbers.byteswap()

@@ -12,15 +12,28 @@ from typing import Any, Final
 
 from proxy.errors import ConfigurationError
 from proxy.networks.container import unpack
-from proxy.networks.table import Table
+from proxy.networks.table import IndexedTable
 
 PACK_FILE: Final = Path(__file__).parent / "data" / "embedded.pack"
 
 
 class Pack:
-    """Immutable. Systems and countries are known by an index; 0 is none."""
+    """Immutable. A number is found in a table, which tells a record: a system, a country and a kind.
 
-    __slots__ = ("asns", "countries", "country", "dated", "kinds", "names", "source", "system")
+    Records, systems and countries are known by their index; 0 is none.
+    """
+
+    __slots__ = (
+        "asns",
+        "countries",
+        "dated",
+        "names",
+        "record_country",
+        "record_kind",
+        "record_system",
+        "source",
+        "tables",
+    )
 
     def __init__(self, header: dict[str, Any], columns: dict[str, Any]) -> None:
         """Raises LookupError, TypeError or ValueError for columns that do not belong together."""
@@ -28,22 +41,23 @@ class Pack:
         self.source: str = header["source"]
         self.asns = columns["asns"]
         self.names: list[str] = columns["names"]
-        words: list[str] = header["kinds"]
-        self.kinds: tuple[str, ...] = tuple(words[at] for at in columns["kinds"])
         self.countries: list[str] = columns["countries"]
-        self.system = _pair(columns, "system")
-        """Index of the system that announces a number, (IPv4, IPv6)."""
-        self.country = _pair(columns, "country")
-        if not len(self.asns) == len(self.names) == len(self.kinds):
-            raise ValueError("its systems, names and classes are not as many")
+        self.record_system = columns["record.system"]
+        self.record_country = columns["record.country"]
+        words: list[str] = header["kinds"]
+        self.record_kind: tuple[str, ...] = tuple(words[at] for at in columns["record.kind"])
+        self.tables = (_table(columns, 4), _table(columns, 6))
+        """Record of a number, by family."""
+        records = len(self.record_system), len(self.record_country), len(self.record_kind)
+        if len(self.asns) != len(self.names) or len(set(records)) != 1:
+            raise ValueError("its columns are not as long as each other")
 
 
-def _pair(columns: dict[str, Any], name: str) -> tuple[Table, Table]:
-    four, six = (
-        Table(columns[f"{name}{family}.starts"], columns[f"{name}{family}.values"])
-        for family in (4, 6)
+def _table(columns: dict[str, Any], family: int) -> IndexedTable:
+    starts, values, index = (
+        columns[f"ipv{family}.{name}"] for name in ("starts", "records", "index")
     )
-    return four, six
+    return IndexedTable(starts, values, index, wide=family == 6)
 
 
 def read_pack(path: Path) -> Pack:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import ipaddress
 from array import array
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from socket import AF_INET, AF_INET6, inet_pton
+from struct import Struct
 from typing import Final
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -19,7 +20,10 @@ Range = tuple[int, int, int]
 """First and last number, and a value above 0."""
 
 V6_BITS: Final = 64
-_MAPPED = bytes(10) + b"\xff\xff"
+BUCKETS: Final = 1 << 16
+_INDEX: Final = {False: (0, 16), True: (0x20000, 44)}
+"""By family, IPv6 or not: the first bucket and its bits. IPv4 by /16; 2000::/4 by /20."""
+_HALVES = Struct(">QQ").unpack
 
 
 class Table:
@@ -39,17 +43,54 @@ class Table:
         return self.values[bisect_right(self.starts, number) - 1]
 
 
+class IndexedTable(Table):
+    """A table of many ranges: an index by a number's upper bits leaves few steps of the search.
+
+    `index[n]` is how many starts lie before the n-th bucket of 2**shift numbers, counted from the
+    bucket `base`; numbers outside of the buckets are searched for in the whole table.
+    """
+
+    __slots__ = ("base", "buckets", "index", "shift")
+
+    def __init__(
+        self, starts: Sequence[int], values: Sequence[int], index: Sequence[int], *, wide: bool
+    ) -> None:
+        """As a Table, with the index that `index_of` has made."""
+        super().__init__(starts, values)
+        if len(index) != BUCKETS + 1 or index[-1] > len(starts):
+            raise ValueError("the index does not fit its table")
+        self.index = index
+        self.base, self.shift = _INDEX[wide]
+
+    def find(self, number: int) -> int:
+        """The value of the range that a number lies in, or 0."""
+        bucket = (number >> self.shift) - self.base
+        if 0 <= bucket < BUCKETS:
+            index = self.index
+            return self.values[
+                bisect_right(self.starts, number, index[bucket], index[bucket + 1]) - 1
+            ]
+        return self.values[bisect_right(self.starts, number) - 1]
+
+
+def index_of(starts: Sequence[int], *, wide: bool) -> array[int]:
+    """The index of an IndexedTable."""
+    base, shift = _INDEX[wide]
+    edges = (bucket << shift for bucket in range(base, base + BUCKETS + 1))
+    return array("I", [bisect_left(starts, edge) for edge in edges])
+
+
 def number_of(address: str) -> tuple[bool, int] | None:
     """(is IPv6, number) of an address' text, IPv4-mapped IPv6 as IPv4; None for anything else."""
     try:
         if ":" not in address:
             return False, int.from_bytes(inet_pton(AF_INET, address))
-        packed = inet_pton(AF_INET6, address)
+        upper, lower = _HALVES(inet_pton(AF_INET6, address))
     except (OSError, ValueError):  # a ValueError for NUL and for what is not ASCII
         return None
-    if packed.startswith(_MAPPED):
-        return False, int.from_bytes(packed[12:])
-    return True, int.from_bytes(packed[:8])
+    if upper == 0 and lower >> 32 == 0xFFFF:
+        return False, lower & 0xFFFFFFFF
+    return True, upper
 
 
 def range_of(network: Network) -> tuple[int, int]:
