@@ -21,6 +21,7 @@ from proxy.edge.server import ServerLimits
 from proxy.edge.upstream import AiohttpUpstream, Upstream, tls_context
 from proxy.edge.watch import Watch
 from proxy.errors import ConfigurationError
+from proxy.networks.lookup import Networks
 from proxy.settings import MIN_TOKEN, Settings, read_secret_file
 
 
@@ -73,6 +74,7 @@ def make_identifier(
     secret: Secret,
     accounts: Accounts | None,
     proven: ProvenKeys,
+    networks: Networks,
     *,
     only_known: bool,
 ) -> Identifier:
@@ -88,6 +90,7 @@ def make_identifier(
         proven=proven,
         only_known=only_known,
         subnet_bits=(address.ipv4_subnet, address.ipv6_subnet),
+        networks=networks,
     )
 
 

@@ -9,6 +9,7 @@ import click
 from proxy.cli.check import check
 from proxy.cli.explain import explain
 from proxy.cli.key_id import key_id
+from proxy.cli.networks import networks
 from proxy.cli.rules import rules
 from proxy.cli.schema import schema
 from proxy.cli.serve import serve
@@ -27,4 +28,5 @@ main.add_command(rules)
 main.add_command(schema)
 main.add_command(tail)
 main.add_command(explain)
+main.add_command(networks)
 main.add_command(key_id)

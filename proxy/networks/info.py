@@ -40,3 +40,4 @@ MALFORMED: Final = NetworkInfo(None, None, "unknown", None, "not an IP address",
 PRIVATE: Final = NetworkInfo(
     None, None, "private", None, "IANA special-purpose address registries", None
 )
+UNLOOKED: Final = NetworkInfo(None, None, "unknown", None, "not looked up", None)

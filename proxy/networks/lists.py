@@ -47,7 +47,7 @@ class NetworkList:
     """Entries, those whose day is past included."""
 
 
-def load_list(path: Path, today: datetime.date) -> NetworkList:
+def load_list(today: datetime.date, path: Path) -> NetworkList:
     """Load a file; entries whose `until` lies before `today` (UTC) say nothing any more.
 
     Raises ConfigurationError with all of its mistakes.

@@ -8,6 +8,7 @@ not known is not evidence. `not` holds where all of its facts are known and its 
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Final
@@ -21,7 +22,15 @@ from pydantic import (
     model_validator,
 )
 
-from proxy.facts import ACCOUNT_SOURCES, DIALECTS, OPERATIONS, PROFILES, UNKNOWN, Facts
+from proxy.facts import (
+    ACCOUNT_SOURCES,
+    DIALECTS,
+    NETWORK_KINDS,
+    OPERATIONS,
+    PROFILES,
+    UNKNOWN,
+    Facts,
+)
 from proxy.rules.fields import Names, nearest, wrong
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -59,9 +68,12 @@ _OF_BODY: Final[dict[str, Callable[[Facts], Fact]]] = {
 }
 
 
+_COUNTRY = re.compile(r"[A-Z]{2}").fullmatch
+
 CLOSED: Final[dict[str, frozenset[str]]] = {
     "account_source": frozenset(ACCOUNT_SOURCES),
     "dialect": frozenset(DIALECTS),
+    "network_kind": frozenset(NETWORK_KINDS),
     "operation": frozenset(OPERATIONS),
     "profile": frozenset(PROFILES),
 }
@@ -81,11 +93,13 @@ class Match(BaseModel):
     api_key: Names | None = None
     asn: tuple[int, ...] | None = None
     country: Names | None = None
+    """Two capital letters of ISO 3166-1, quoted where YAML could read them otherwise: `"NO"`."""
     dialect: Names | None = None
     model: Names | None = None
     network: Names | None = None
     """CIDR networks that the client's address lies in."""
     network_kind: Names | None = None
+    """What the client's network is for."""
     operation: Names | None = None
     profile: Names | None = None
     route: Names | None = None
@@ -122,6 +136,15 @@ class Match(BaseModel):
                 path = (at,) if isinstance(value, list) else ()
                 raise wrong("must be an AS number such as 64496", path)
         return tuple(numbers)
+
+    @field_validator("country")
+    @classmethod
+    def _check_country(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        for at, text in enumerate(value or ()):
+            if not _COUNTRY(text):
+                near = f"`{text.upper()}`" if _COUNTRY(text.upper()) else None
+                raise wrong("must be two capital letters of ISO 3166-1", (at,), near)
+        return value
 
     @field_validator("network")
     @classmethod
