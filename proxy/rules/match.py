@@ -11,13 +11,14 @@ import ipaddress
 import re
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
     ValidationInfo,
+    WithJsonSchema,
     field_validator,
     model_validator,
 )
@@ -68,6 +69,13 @@ _OF_BODY: Final[dict[str, Callable[[Facts], Fact]]] = {
 }
 
 
+_ASN: Final = {"type": "integer", "minimum": 1, "maximum": 2**32 - 1}
+Asns = Annotated[
+    tuple[int, ...],
+    WithJsonSchema({"anyOf": [_ASN, {"type": "array", "items": _ASN, "minItems": 1}]}),
+]
+"""One AS number or a list of them."""
+
 _COUNTRY = re.compile(r"[A-Z]{2}").fullmatch
 
 CLOSED: Final[dict[str, frozenset[str]]] = {
@@ -91,7 +99,7 @@ class Match(BaseModel):
     account_source: Names | None = None
     address: Names | None = None
     api_key: Names | None = None
-    asn: tuple[int, ...] | None = None
+    asn: Asns | None = None
     country: Names | None = None
     """Two capital letters of ISO 3166-1, quoted where YAML could read them otherwise: `"NO"`."""
     dialect: Names | None = None
@@ -131,6 +139,8 @@ class Match(BaseModel):
     @classmethod
     def _read_asn(cls, value: object) -> tuple[int, ...]:
         numbers = value if isinstance(value, list) else [value]
+        if not numbers:
+            raise wrong("must name at least one")
         for at, number in enumerate(numbers):
             if type(number) is not int or not 0 < number < 2**32:
                 path = (at,) if isinstance(value, list) else ()
