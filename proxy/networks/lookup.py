@@ -61,21 +61,13 @@ class Networks:
         wide, number = parsed
         pack = self._pack
         record = pack.tables[wide].find(number)
-        system = pack.record_system[record]
-        info = NetworkInfo(
-            pack.asns[system] or None,
-            pack.names[system] or None,
-            pack.record_kind[record],
-            pack.countries[pack.record_country[record]] or None,
-            pack.source,
-            pack.dated,
-        )
-        if info.kind == "private":
-            return PRIVATE
+        info = pack.infos[record] or pack.info(record)
         return self._over(info, address, wide, number) if self._more else info
 
     def _over(self, info: NetworkInfo, address: str, wide: bool, number: int) -> NetworkInfo:
         """What operators, feeds and users' files say, over what the pack says."""
+        if info is PRIVATE:
+            return info
         listed = None if self._lists is None else self._lists.find(wide, number)
         relay = info.kind == "relay"
         if self._databases:

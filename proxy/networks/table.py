@@ -20,10 +20,10 @@ Range = tuple[int, int, int]
 """First and last number, and a value above 0."""
 
 V6_BITS: Final = 64
-BUCKETS: Final = 1 << 16
-_INDEX: Final = {False: (0, 16), True: (0x20000, 44)}
-"""By family, IPv6 or not: the first bucket and its bits. IPv4 by /16; 2000::/4 by /20."""
+_INDEX: Final = {False: (0, 16, 1 << 16), True: (0x20000, 44, 1 << 16)}
+"""By family, IPv6 or not: the first bucket, its bits, how many. IPv4 by /16; 2000::/4 by /20."""
 _HALVES = Struct(">QQ").unpack
+_from_bytes = int.from_bytes
 
 
 class Table:
@@ -57,26 +57,26 @@ class IndexedTable(Table):
     ) -> None:
         """As a Table, with the index that `index_of` has made."""
         super().__init__(starts, values)
-        if len(index) != BUCKETS + 1 or index[-1] > len(starts):
+        self.base, self.shift, self.buckets = _INDEX[wide]
+        if len(index) != self.buckets + 1 or index[-1] > len(starts):
             raise ValueError("the index does not fit its table")
         self.index = index
-        self.base, self.shift = _INDEX[wide]
 
     def find(self, number: int) -> int:
         """The value of the range that a number lies in, or 0."""
         bucket = (number >> self.shift) - self.base
-        if 0 <= bucket < BUCKETS:
-            index = self.index
-            return self.values[
-                bisect_right(self.starts, number, index[bucket], index[bucket + 1]) - 1
-            ]
-        return self.values[bisect_right(self.starts, number) - 1]
+        starts, index = self.starts, self.index
+        if 0 <= bucket < self.buckets:
+            at = bisect_right(starts, number, index[bucket], index[bucket + 1])
+        else:
+            at = bisect_right(starts, number)
+        return self.values[at - 1]
 
 
 def index_of(starts: Sequence[int], *, wide: bool) -> array[int]:
     """The index of an IndexedTable."""
-    base, shift = _INDEX[wide]
-    edges = (bucket << shift for bucket in range(base, base + BUCKETS + 1))
+    base, shift, buckets = _INDEX[wide]
+    edges = (bucket << shift for bucket in range(base, base + buckets + 1))
     return array("I", [bisect_left(starts, edge) for edge in edges])
 
 
@@ -84,7 +84,7 @@ def number_of(address: str) -> tuple[bool, int] | None:
     """(is IPv6, number) of an address' text, IPv4-mapped IPv6 as IPv4; None for anything else."""
     try:
         if ":" not in address:
-            return False, int.from_bytes(inet_pton(AF_INET, address))
+            return False, _from_bytes(inet_pton(AF_INET, address))
         upper, lower = _HALVES(inet_pton(AF_INET6, address))
     except (OSError, ValueError):  # a ValueError for NUL and for what is not ASCII
         return None
