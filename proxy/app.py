@@ -44,7 +44,7 @@ from proxy.passage import Exchange
 from proxy.pipeline import Pipeline
 from proxy.policy.load import load
 from proxy.policy.shipped import shipped
-from proxy.reload import InForce, Stamp, stamp_of
+from proxy.reload import InForce, NetworkFiles, Stamp, stamp_of
 from proxy.sample_model import start_sample_model
 from proxy.settings import Settings, listen_address
 from proxy.upkeep import Upkeep
@@ -84,6 +84,9 @@ class App:
         if settings.accounts is not None:
             self._accounts_file = (settings.accounts, stamp_of(settings.accounts))
             self._accounts = load_accounts(settings.accounts)
+        network_files = NetworkFiles(settings.networks, self._clock)
+        self._network_files = (network_files, network_files.stamp())
+        self._networks = network_files.load()
         self._credential = assembly.read_credential(settings)
         self._admin_token = assembly.read_admin_token(settings)
         default = "observe.yaml" if settings.upstream.url else "default.yaml"
@@ -131,11 +134,13 @@ class App:
             self._identifier,
             self._policy_file,
             self._accounts_file,
+            self._network_files,
             log=self._log,
             metrics=self.metrics,
             readiness=self.readiness,
             clock=self._clock,
         )
+        in_force.tell_missing(self._networks)
         await self._open(
             "health",
             health_app(self.readiness, self.metrics, self._refresh_gauges),
@@ -180,7 +185,7 @@ class App:
             self._log.say("drain_finished", cut=cut)
 
     def reload(self) -> None:
-        """Load policy and accounts anew; what has mistakes changes nothing, and is said."""
+        """Load policy, accounts and networks anew; what has mistakes changes nothing, and is said."""
         if self._in_force is not None:
             self._in_force.reload()
 
@@ -244,6 +249,7 @@ class App:
             self._secret,
             self._accounts,
             proven,
+            self._networks,
             only_known=self._credential is not None,
         )
         ask_usage = settings.upstream.usage == "ask"

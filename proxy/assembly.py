@@ -22,6 +22,7 @@ from proxy.edge.server import ServerLimits
 from proxy.edge.upstream import AiohttpUpstream, Upstream, tls_context
 from proxy.edge.watch import Watch
 from proxy.errors import ConfigurationError
+from proxy.networks.lookup import Networks
 from proxy.settings import MIN_TOKEN, Settings, read_secret_file
 
 
@@ -75,6 +76,7 @@ def make_identifier(
     secret: Secret,
     accounts: Accounts | None,
     proven: ProvenKeys,
+    networks: Networks,
     *,
     only_known: bool,
 ) -> Identifier:
@@ -90,6 +92,7 @@ def make_identifier(
         proven=proven,
         only_known=only_known,
         subnet_bits=(address.ipv4_subnet, address.ipv6_subnet),
+        networks=networks,
     )
 
 

@@ -33,6 +33,17 @@ FIELDS: Final[dict[str, tuple[str, str]]] = {
     "timestamp": ("time", "RFC 3339, UTC, milliseconds; when the request's head was complete"),
     "request_id": ("text", "ULID; the caller sees it as X-Excise-Request-Id"),
     "client.address": ("text", "address after trusted hops: full, its subnet, or a hash"),
+    "client.asn": ("number", "autonomous system that announces the address"),
+    "client.organization": (
+        "text",
+        "who runs that system; left out where addresses are hashed",
+    ),
+    "client.network_kind": ("text", "what the network is for; `unknown` where that is not known"),
+    "client.country": ("text", "ISO 3166-1 alpha-2, approximate"),
+    "client.declared_network": (
+        "flag",
+        "true where the address stands in networks that the account has declared",
+    ),
     "client.note": ("list", "oddities, such as `forwarded_header_malformed`"),
     "client.fingerprint": (
         "text",
@@ -127,6 +138,11 @@ OTHER_EVENTS: Final[dict[str, tuple[Level, str, tuple[str, ...]]]] = {
         "error",
         "a changed file has mistakes; the last good one stays in force",
         ("what", "mistakes"),
+    ),
+    "feed_missing": (
+        "warning",
+        "a feed of networks is named in the settings and was never fetched",
+        ("feed",),
     ),
     "store_down": ("error", "the store does not answer; `on_store_failure` decides", ("reason",)),
     "store_full": ("error", "the store is out of memory", ("reason",)),
@@ -245,6 +261,7 @@ class EventBuilder:
 
     def _add_client(self, event: Event, client: Client) -> None:
         event["client.address"] = self._address(client.address, client.subnet)
+        self._add_network(event, client)
         if client.notes:
             event["client.note"] = list(client.notes)
         if client.user_agent is not None:
@@ -260,6 +277,19 @@ class EventBuilder:
             event["account.profile"] = client.profile
         if client.provisional:
             event["account.provisional"] = True
+
+    def _add_network(self, event: Event, client: Client) -> None:
+        if client.asn is not None:
+            event["client.asn"] = client.asn
+        # An operator's list may name a single household or office: then a hash would hide nothing.
+        if client.organization is not None and self._addresses != "hashed":
+            event["client.organization"] = client.organization[:MAX_WORD]
+        if client.network_kind is not None:
+            event["client.network_kind"] = client.network_kind
+        if client.country is not None:
+            event["client.country"] = client.country
+        if client.declared_network:
+            event["client.declared_network"] = True
 
     def _address(self, address: str, subnet: str) -> str:
         if self._addresses == "full":

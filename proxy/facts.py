@@ -20,6 +20,7 @@ OPERATIONS: Final = ("chat",)
 """`gen_ai.operation.name` of the routes that are inspected."""
 
 NETWORK_KINDS: Final = (
+    "business",
     "education",
     "hosting",
     "isp",
@@ -30,10 +31,7 @@ NETWORK_KINDS: Final = (
     "unknown",
     "vpn",
 )
-"""What is known of the network that an address stands in."""
-
-UNKNOWN: Final = frozenset({"asn", "country", "network_kind"})
-"""Facts of the policy language that nothing in this version finds out."""
+"""What a network is for: docs/networks.md says when each is told."""
 
 RouteClass = Literal["inspected", "metered", "passed", "refused", "unknown"]
 
@@ -63,13 +61,15 @@ class Client:
     user_agent: str | None = None
     """At most 256 bytes, printable ASCII."""
     asn: int | None = None
+    """Number of the autonomous system that announces the address."""
     organization: str | None = None
-    """Who announces the address, as registries spell it."""
+    """Who runs that system, as its registration or an operator's list names it."""
     network_kind: str | None = None
+    """One of NETWORK_KINDS; None where nothing looks networks up."""
     country: str | None = None
-    """Two capital letters; approximate."""
+    """ISO 3166-1 alpha-2, approximate: where a network is registered, seldom where a person sits."""
     declared_network: bool = False
-    """Whether the address stands in a network that the accounts file declares for the account."""
+    """True where the address stands in the networks that the account's own entry names."""
     notes: tuple[str, ...] = ()
     """Oddities an operator should see in the event, e.g. `forwarded_header_malformed`."""
 

@@ -21,6 +21,8 @@ from proxy.clock import Clock
 from proxy.errors import ConfigurationError
 from proxy.eventlog import EventLog
 from proxy.metrics import Metrics
+from proxy.networks.load import Sources, files_of, load_networks
+from proxy.networks.lookup import Networks
 from proxy.pipeline import Pipeline
 from proxy.policy.load import PolicyError, load, warnings
 from proxy.policy.model import Policy
@@ -28,6 +30,7 @@ from proxy.policy.model import Policy
 T = TypeVar("T")
 
 Stamp = tuple[int, int, int] | None
+SECONDS_A_DAY = 86_400
 
 
 def stamp_of(path: Path) -> Stamp:
@@ -48,12 +51,14 @@ class Watched(Generic[T]):
         load: Callable[[Path], T],
         take: Callable[[T], None],
         refuse: Callable[[str], None],
-        stamp: Stamp,
+        stamp: object,
+        stamped: Callable[[Path], object] = stamp_of,
         more: Callable[[], Sequence[Path]] = tuple,
     ) -> None:
-        """`stamp` is that of the version in force, taken before it was loaded; `more` names the files
-        that the one in force has drawn in."""
+        """`stamp` is that of the version in force, taken by `stamped` before it was loaded; `more` names
+        the files that the one in force has drawn in."""
         self._path = path
+        self._stamped = stamped
         self._more = more
         self._stamp_of_more = self._stamps()
         self._load = load
@@ -64,7 +69,7 @@ class Watched(Generic[T]):
 
     def look(self) -> None:
         """Load the file again if it has changed, once it has stood still from one look to the next."""
-        now, of_more = stamp_of(self._path), self._stamps()
+        now, of_more = self._stamped(self._path), self._stamps()
         changed = now != self._stamp or of_more != self._stamp_of_more
         if changed and (now, of_more) == self._coming:
             self.reload()
@@ -73,7 +78,7 @@ class Watched(Generic[T]):
     def reload(self) -> None:
         """Load the file again, changed or not."""
         # Taken before the file is read: a write in between is seen at the next look.
-        self._stamp = stamp_of(self._path)
+        self._stamp = self._stamped(self._path)
         self._stamp_of_more = self._stamps()
         try:
             loaded = self._load(self._path)
@@ -87,8 +92,28 @@ class Watched(Generic[T]):
         return tuple(stamp_of(path) for path in self._more())
 
 
+class NetworkFiles:
+    """All files that say something of networks: one that changes makes all be read again.
+
+    They are read again at midnight (UTC) too, when entries of operators' lists end.
+    """
+
+    def __init__(self, sources: Sources, clock: Clock) -> None:
+        self.sources = sources
+        self._clock = clock
+
+    def stamp(self, _: Path | None = None) -> object:
+        """What tells one state of all these files from the next."""
+        today = int(self._clock.now() // SECONDS_A_DAY)
+        return today if self.sources.lists else 0, *map(stamp_of, files_of(self.sources))
+
+    def load(self, _: Path | None = None) -> Networks:
+        """Read them all. Raises ConfigurationError."""
+        return load_networks(self.sources, self._clock.now())
+
+
 class InForce:
-    """The policy and the accounts in force, and the files that they come from."""
+    """What is in force of policy, accounts and networks, and the files that they come from."""
 
     def __init__(
         self,
@@ -96,6 +121,7 @@ class InForce:
         identifier: Identifier,
         policy: tuple[Path, Stamp],
         accounts: tuple[Path, Stamp] | None,
+        networks: tuple[NetworkFiles, object],
         *,
         log: EventLog,
         metrics: Metrics,
@@ -116,13 +142,24 @@ class InForce:
                 self._take_policy,
                 partial(self._keep, "policy"),
                 stamp,
-                self._included,
+                more=self._included,
             )
         ]
         if accounts is not None:
             path, stamp = accounts
             keep = partial(self._keep, "accounts")
             self._files.append(Watched(path, load_accounts, self._take_accounts, keep, stamp))
+        files, network_stamp = networks
+        self._files.append(
+            Watched(
+                files.sources.folder or Path(),
+                files.load,
+                self._take_networks,
+                partial(self._keep, "networks"),
+                network_stamp,
+                files.stamp,
+            )
+        )
         self._tell()
 
     def look(self) -> None:
@@ -150,6 +187,17 @@ class InForce:
         self._readiness.note("accounts_file", "ok")
         self._identifier.replace_accounts(accounts)
         self._reloaded("accounts")
+
+    def _take_networks(self, networks: Networks) -> None:
+        self._readiness.note("networks_file", "ok")
+        self._identifier.replace_networks(networks)
+        self._reloaded("networks")
+        self.tell_missing(networks)
+
+    def tell_missing(self, networks: Networks) -> None:
+        """Say which feeds are named and have never been fetched."""
+        for name in networks.missing:
+            self._log.say("feed_missing", feed=name)
 
     def _reloaded(self, what: str, **more: str) -> None:
         self._metrics.reloads.labels(what, "ok").inc()

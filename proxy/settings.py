@@ -8,6 +8,7 @@ one environment name, its dotted path in capitals with underscores, and one flag
 from __future__ import annotations
 
 import ipaddress
+import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -17,6 +18,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
 from proxy.errors import ConfigurationError
+from proxy.networks.feed import Feed
 from proxy.policy.yamltree import read_tree
 from proxy.rules.fields import nearest
 from proxy.rules.units import parse_duration
@@ -58,11 +60,27 @@ def _networks(value: object) -> object:
     return networks
 
 
+def _paths(value: object) -> object:
+    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+
+
+def _feeds(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        raise ValueError("must be a JSON list of feeds") from None
+
+
 Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0, le=86_400)]
 Size = Annotated[int, BeforeValidator(_bytes), Field(gt=0)]
 Networks = Annotated[
     tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...], BeforeValidator(_networks)
 ]
+
+
+Paths = Annotated[tuple[Path, ...], BeforeValidator(_paths)]
 
 
 class _Settings(BaseModel):
@@ -167,6 +185,32 @@ class StoreSettings(_Settings):
     timeout: Seconds = 0.05
 
 
+class NetworksSettings(_Settings):
+    """What is known of addresses beyond what ships with Excise."""
+
+    database: Paths = ()
+    """MMDB files of your own (GeoLite2, DB-IP, IPinfo), over the embedded pack."""
+    lists: Paths = ()
+    """Operators' lists, over everything but private networks."""
+    folder: Path | None = None
+    """Where `excise networks refresh` keeps what it has fetched."""
+    feeds: Annotated[tuple[Feed, ...], BeforeValidator(_feeds)] = ()
+    feed_timeout: Seconds = 60.0
+    """For one feed as a whole."""
+    feed_bytes: Size = 64 * 1024**2
+    feed_swing: float = Field(default=0.3, gt=0, le=10)
+    """By what part the number of a feed's entries may change before it is refused."""
+
+    @field_validator("feeds")
+    @classmethod
+    def _check_feeds(cls, value: tuple[Feed, ...]) -> tuple[Feed, ...]:
+        names = [feed.name for feed in value]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"names `{twice[0]}` twice")
+        return value
+
+
 class Settings(_Settings):
     """Everything about the process."""
 
@@ -193,6 +237,7 @@ class Settings(_Settings):
     """Whether the order of headers tells one program from another; auto: where no balancer that
     rewrites them stands in front, that is where `client_address.from` is `peer`."""
     gateway: GatewaySettings = GatewaySettings()
+    networks: NetworksSettings = NetworksSettings()
     limits: Limits = Limits()
     drain: Drain = Drain()
     log: Log = Log()
@@ -358,6 +403,8 @@ def _check_together(settings: Settings) -> None:
     gateway = settings.gateway
     if (gateway.account_header is not None) != bool(gateway.trusted):
         mistakes.append("gateway.trusted and gateway.account_header go together")
+    if settings.networks.feeds and settings.networks.folder is None:
+        mistakes.append("networks.feeds need a place: set networks.folder")
     if settings.limits.body_bytes > settings.limits.body_memory:
         mistakes.append("limits.body_bytes cannot be more than limits.body_memory")
     if mistakes:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from proxy.client.secret import Secret
 from proxy.events import FIELDS, OTHER_EVENTS, other, reference
 from tests.support.excise import running_excise
 from tests.support.inside import CHAT, STREAMED, excise_inside, post, read_head
@@ -117,6 +118,18 @@ async def test_documented_fields_are_emitted_and_no_others(tmp_path: Path) -> No
     ):
         await excise.exchange(post(CHAT))
         requests.append(await excise.log.wait_for())
+    declared = tmp_path / "declared.yaml"
+    key_id = Secret(b"0123456789abcdef").key_id(b"k")
+    declared.write_text(
+        f"version: 1\naccounts:\n  - {{account: acme, networks: [8.8.8.0/24], keys: [{key_id}]}}\n"
+    )
+    own = {"accounts": declared, "secret": "0123456789abcdef"}
+    async with (
+        raw_upstream(script) as upstream,
+        excise_inside(tmp_path, upstream.url, POLICY, client_address=address, **own) as excise,
+    ):
+        await excise.exchange(post(CHAT, headers=("x-api-key: k", "X-Forwarded-For: 8.8.8.8")))
+        requests.append(await excise.log.wait_for())
     emitted = {name for event in requests for name in event}
     assert emitted <= FIELDS.keys()
     assert FIELDS.keys() - emitted == {"usage.estimated"}
@@ -157,3 +170,19 @@ async def test_addresses_are_shown_as_configured(tmp_path: Path, shown: str, exp
             address = (await excise.log.wait_for())["client.address"]
             assert address.startswith(expected)
             assert (address == "127.0.0.1") is (shown == "full")
+
+
+@pytest.mark.parametrize("shown", ["full", "subnet", "hashed"])
+async def test_a_network_is_told_however_addresses_are_shown_and_its_owner_where_they_are(
+    tmp_path: Path, shown: str
+) -> None:
+    log = {"addresses": shown}
+    address = {"from": "x-forwarded-for", "trusted": ["127.0.0.0/8"]}
+    async with excise_inside(
+        tmp_path, "http://127.0.0.1:1", log=log, client_address=address
+    ) as excise:
+        await excise.exchange(post(CHAT, headers=("X-Forwarded-For: 8.8.8.8",)))
+        event = await excise.log.wait_for()
+    assert (event["client.asn"], event["client.country"]) == (15169, "US")
+    assert event["client.network_kind"] == "hosting"
+    assert ("client.organization" in event) is (shown != "hashed")

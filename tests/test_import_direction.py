@@ -26,6 +26,16 @@ FORBIDDEN = {
     "client/credentials.py": IO,
     "client/address.py": IO,
     "client/identity.py": (*IO, "proxy.edge", "proxy.counters"),
+    # It parses addresses with `socket.inet_pton`, opens no socket, and reads no clock but refresh's.
+    "networks": (
+        *(name for name in IO if name not in {"socket", "time"}),
+        "proxy.edge",
+        "proxy.counters",
+        "proxy.client",
+        "proxy.settings",
+    ),
+    "networks/lookup.py": ("time", "urllib", "proxy.settings"),
+    "networks/table.py": ("time", "proxy.policy"),
     "edge": ("proxy.policy", "proxy.rules", "proxy.counters", "proxy.pipeline", "redis"),
     "pipeline.py": ("aiohttp", "redis", "proxy.edge"),
 }

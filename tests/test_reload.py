@@ -6,8 +6,14 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
+
+from proxy.clock import SystemClock
+from proxy.errors import ConfigurationError
+from proxy.networks.feed import pack_feed, read_entries
 from proxy.policy.load import load
-from proxy.reload import Watched, stamp_of
+from proxy.reload import NetworkFiles, Watched, stamp_of
+from proxy.settings import NetworksSettings
 from tests.support.excise import running_excise
 from tests.support.inside import CHAT, Inside, excise_inside, post
 from tests.support.raw_upstream import plain, raw_upstream, replying
@@ -152,6 +158,69 @@ async def test_a_key_can_be_taken_away_without_a_restart(tmp_path: Path) -> None
             await looked(excise)
             await excise.log.wait_for("reloaded", what="accounts")
             assert (await excise.exchange(asking))[0] == status
+
+
+async def test_what_is_known_of_networks_changes_with_its_files(tmp_path: Path) -> None:
+    listed, folder = tmp_path / "list.yaml", tmp_path / "kept"
+    entry = "version: 1\nentries:\n  - {networks: [8.8.8.0/24], kind: %s, because: test}\n"
+    listed.write_text(entry % "isp")
+    feed = {"name": "tor", "url": "https://x.example/tor", "format": "cidr", "kind": "tor"}
+    settings = {
+        "networks": {"lists": [listed], "folder": folder, "feeds": [feed]},
+        "client_address": {"from": "x-forwarded-for", "trusted": ["127.0.0.0/8"]},
+    }
+    async with excise_inside(tmp_path, "http://127.0.0.1:1", **settings) as excise:
+
+        async def kind(address: str) -> str:
+            await excise.exchange(post(CHAT, headers=(f"X-Forwarded-For: {address}",)))
+            return str((await excise.log.wait_for())["client.network_kind"])
+
+        assert (await excise.log.wait_for("feed_missing"))["feed"] == "tor"
+        assert [await kind("8.8.8.8"), await kind("9.9.9.9")] == ["isp", "unknown"]
+        listed.write_text(entry % "ips")
+        await looked(excise)
+        refused = await excise.log.wait_for("reload_refused", what="networks")
+        assert "list.yaml:3:" in refused["mistakes"][0]
+        assert "list.yaml:3:" in excise.app.readiness.states["networks_file"]
+        assert await kind("8.8.8.8") == "isp"
+        folder.mkdir()
+        (folder / "tor.feed").write_bytes(
+            pack_feed(read_entries("9.9.9.9\n", "cidr"), {"dated": "2026-11-24"})
+        )
+        listed.write_text(entry % "vpn")
+        await looked(excise)
+        await excise.log.wait_for("reloaded", what="networks")
+        assert excise.app.readiness.states["networks_file"] == "ok"
+        assert [await kind("8.8.8.8"), await kind("9.9.9.9")] == ["vpn", "tor"]
+        (folder / "tor.feed").unlink()
+        await looked(excise)
+        await excise.log.wait_for("feed_missing")
+        assert await kind("9.9.9.9") == "unknown"
+
+
+def test_lists_are_read_again_on_the_next_day_for_their_entries_end(tmp_path: Path) -> None:
+    class Day:
+        day = 20_000
+
+        def now(self) -> float:
+            return self.day * 86_400.0 + 5
+
+        def monotonic(self) -> float:
+            return 0.0
+
+    clock = Day()
+    with_lists = NetworkFiles(NetworksSettings(lists=(tmp_path / "list.yaml",)), clock)
+    without = NetworkFiles(NetworksSettings(), clock)
+    before = with_lists.stamp(), without.stamp()
+    clock.day += 1
+    assert with_lists.stamp() != before[0]
+    assert without.stamp() == before[1]
+
+
+def test_a_bad_list_ends_the_start_with_its_place(tmp_path: Path) -> None:
+    (tmp_path / "list.yaml").write_text("version: 1\nentries: [5]\n")
+    with pytest.raises(ConfigurationError, match=r"list\.yaml:2:11"):
+        NetworkFiles(NetworksSettings(lists=(tmp_path / "list.yaml",)), SystemClock()).load()
 
 
 def test_sighup_loads_anew(tmp_path: Path) -> None:

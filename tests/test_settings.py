@@ -90,3 +90,24 @@ def test_listen_addresses() -> None:
 
 def test_the_documented_settings_are_the_settings() -> None:
     assert settings_table() in (DOCS / "settings.md").read_text(encoding="utf-8")
+
+
+def test_networks_are_read_from_the_environment_and_checked_together(tmp_path: Path) -> None:
+    feed = '{"name": "tor", "url": "https://x.example/tor", "format": "cidr", "kind": "tor"}'
+    environ = {
+        "EXCISE_NETWORKS_DATABASE": "a.mmdb, b.mmdb",
+        "EXCISE_NETWORKS_FOLDER": "/var/lib/excise",
+        "EXCISE_NETWORKS_FEEDS": f"[{feed}]",
+    }
+    networks = load_settings({}, environ, tmp_path).networks
+    assert networks.database == (Path("a.mmdb"), Path("b.mmdb"))
+    assert [one.name for one in networks.feeds] == ["tor"]
+    for feeds, folder, said in (
+        (f"[{feed}]", "", "set networks.folder"),
+        (f"[{feed}, {feed}]", "/x", "names `tor` twice"),
+        ("tor", "/x", "must be a JSON list"),
+        ('[{"name": "tor"}]', "/x", "networks.feeds.0.url"),
+    ):
+        changed = {"EXCISE_NETWORKS_FEEDS": feeds, "EXCISE_NETWORKS_FOLDER": folder}
+        with pytest.raises(ConfigurationError, match=said):
+            load_settings({}, changed, tmp_path)

@@ -12,6 +12,7 @@ from proxy.cli.demo import demo
 from proxy.cli.explain import explain
 from proxy.cli.forget import forget
 from proxy.cli.key_id import key_id
+from proxy.cli.networks import networks
 from proxy.cli.rules import rules
 from proxy.cli.schema import schema
 from proxy.cli.serve import serve
@@ -34,4 +35,5 @@ main.add_command(bans)
 main.add_command(allow)
 main.add_command(forget)
 main.add_command(demo)
+main.add_command(networks)
 main.add_command(key_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import sys
 import time
 from pathlib import Path
@@ -10,6 +11,7 @@ import click
 
 from proxy.client.accounts import load_accounts
 from proxy.errors import ConfigurationError
+from proxy.networks.lists import load_list
 from proxy.policy.load import PolicyError, load, warnings
 from proxy.policy.mistake import Mistake
 from proxy.policy.yamltree import read_tree
@@ -18,7 +20,7 @@ from proxy.policy.yamltree import read_tree
 @click.command()
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 def check(paths: tuple[Path, ...]) -> None:
-    """Check policy and accounts files, or all *.yaml files in folders.
+    """Check policies, accounts files and lists of networks, or all *.yaml files in folders.
 
     Exits with 0 when all are sound, 1 when there are mistakes, 2 when a path cannot be read.
     """
@@ -38,7 +40,7 @@ def check(paths: tuple[Path, ...]) -> None:
 
 
 def _check(file: Path) -> bool:
-    if _holds_accounts(file):
+    if _holds(file, "accounts"):
         try:
             accounts = load_accounts(file)
         except ConfigurationError as error:
@@ -46,6 +48,8 @@ def _check(file: Path) -> bool:
             return False
         click.echo(f"{file}: OK, {accounts.count} account{'' if accounts.count == 1 else 's'}")
         return True
+    if _holds(file, "entries"):
+        return _check_list(file)
     try:
         policy = load(file)
     except PolicyError as error:
@@ -62,12 +66,23 @@ def _check(file: Path) -> bool:
     return True
 
 
-def _holds_accounts(file: Path) -> bool:
+def _check_list(file: Path) -> bool:
+    try:
+        found = load_list(datetime.datetime.now(datetime.UTC).date(), file)
+    except ConfigurationError as error:
+        click.secho(str(error), fg="red", err=True)
+        return False
+    count = found.count
+    click.echo(f"{file}: OK, {count} entr{'y' if count == 1 else 'ies'} of a list of networks")
+    return True
+
+
+def _holds(file: Path, key: str) -> bool:
     try:
         data = read_tree(file.read_text(encoding="utf-8"), str(file)).data
     except (OSError, UnicodeDecodeError):
         return False
-    return isinstance(data, dict) and "accounts" in data and "rules" not in data
+    return isinstance(data, dict) and key in data and "rules" not in data
 
 
 def _show(mistake: Mistake, colour: str, prefix: str = "") -> None:

@@ -35,7 +35,7 @@ from proxy.settings import Settings, load_settings
 def serve(upstream: str | None, config: str | None, **flags: str | None) -> None:
     """Run the proxy. Every setting has an EXCISE_… variable too: docs/settings.md.
 
-    SIGHUP loads policy and accounts anew; a changed file is taken over by itself.
+    SIGHUP loads policy, accounts and networks anew; a changed file is taken over by itself.
     """
     environ = dict(os.environ)
     if config is not None:

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from proxy.client.address import Network, parsed
 from proxy.errors import ConfigurationError
 from proxy.facts import PROFILES
 from proxy.policy.yamltree import Tree, read_tree
@@ -36,7 +37,15 @@ class Account:
     account: str
     tier: str | None = None
     profile: str | None = None
-    networks: tuple[str, ...] = ()
+    networks: tuple[Network, ...] = ()
+    """Where the account's servers stand, as it has declared."""
+
+    def declares(self, address: str) -> bool:
+        """Whether a canonical address stands in the declared networks."""
+        if not self.networks:
+            return False
+        at = parsed(address)
+        return any(at in network for network in self.networks)
 
 
 class Accounts:
@@ -123,11 +132,11 @@ class _Reader:
             return None
         return value
 
-    def _networks(self, item: dict[str, Any], at: int) -> tuple[str, ...]:
-        networks: list[str] = []
+    def _networks(self, item: dict[str, Any], at: int) -> tuple[Network, ...]:
+        networks: list[Network] = []
         for index, text in enumerate(self._list(item, "networks", at)):
             try:
-                networks.append(str(ipaddress.ip_network(text if isinstance(text, str) else "")))
+                networks.append(ipaddress.ip_network(text if isinstance(text, str) else ""))
             except ValueError:
                 place = ("accounts", at, "networks", index)
                 self._tree.mistake(place, "must be a network such as `10.0.0.0/8`")

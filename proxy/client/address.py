@@ -41,6 +41,12 @@ def canonical(text: str) -> str | None:
     return str(address)
 
 
+@lru_cache(maxsize=16_384)
+def parsed(address: str) -> Address:
+    """A canonical address, to compare with networks. Raises ValueError for anything else."""
+    return ipaddress.ip_address(address)
+
+
 @lru_cache(maxsize=65_536)
 def subnet(address: str, v4_bits: int = 24, v6_bits: int = 56) -> str:
     """The network of a canonical address: a /24, or a /56 of IPv6, unless configured otherwise."""

@@ -7,20 +7,21 @@ until the upstream has accepted it once, so that invented keys leave no state be
 
 from __future__ import annotations
 
-import ipaddress
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 from proxy.client.accounts import Account, Accounts
-from proxy.client.address import AddressResolver, Network, canonical, subnet
+from proxy.client.address import AddressResolver, Network, canonical, parsed, subnet
 from proxy.client.credentials import find_key
 from proxy.client.proven import ProvenKeys
 from proxy.client.secret import Secret
 from proxy.errors import Refusal
 from proxy.facts import AccountSource, Client
 from proxy.head import Head
+from proxy.networks.info import UNLOOKED, NetworkInfo
+from proxy.networks.lookup import Networks
 from proxy.policy.model import Keys
 
 MAX_USER_AGENT = 256
@@ -65,6 +66,7 @@ class Identifier:
         proven: ProvenKeys | None = None,
         only_known: bool = False,
         subnet_bits: tuple[int, int] = (24, 56),
+        networks: Networks | None = None,
     ) -> None:
         self._secret = secret
         self._accounts = accounts
@@ -75,6 +77,7 @@ class Identifier:
         self._subnet_bits = subnet_bits
         self._ids = lru_cache(maxsize=16_384)(self._identify_key)
         self._end_users = lru_cache(maxsize=16_384)(secret.end_user_id)
+        self._network_of = None if networks is None else _cached(networks)
 
     @property
     def only_known(self) -> bool:
@@ -85,6 +88,10 @@ class Identifier:
         """Put another accounts file in force, from the next request on."""
         self._accounts = accounts
         self._ids.cache_clear()
+
+    def replace_networks(self, networks: Networks) -> None:
+        """Put other knowledge of networks in force, from the next request on."""
+        self._network_of = _cached(networks)
 
     def identify(self, head: Head, now: float, keys: Keys) -> tuple[Client, Refusal | None]:
         """Who is asking, and why that is not enough to be served, if it is not."""
@@ -109,6 +116,7 @@ class Identifier:
             if keys.unknown == "block" or self._only_known:
                 flaw = UNKNOWN
             unproven = not self._proven.is_proven(key_id, now)
+        network = UNLOOKED if self._network_of is None else self._network_of(address)
         client = Client(
             address=address,
             subnet=subnet(address, *self._subnet_bits),
@@ -120,6 +128,13 @@ class Identifier:
             unproven=unproven,
             provisional=unproven and keys.unknown == "provisional",
             user_agent=_user_agent(head),
+            asn=network.asn,
+            organization=network.organization,
+            network_kind=network.kind,
+            country=network.country,
+            declared_network=(
+                source == "file" and account is not None and account.declares(address)
+            ),
             notes=() if note is None else (note,),
         )
         return client, flaw
@@ -174,9 +189,13 @@ class Identifier:
         return peer is not None and _within(peer, self._gateway.trusted)
 
 
+def _cached(networks: Networks) -> Callable[[str], NetworkInfo]:
+    return lru_cache(maxsize=16_384)(networks.lookup)
+
+
 def _within(address: str, networks: Sequence[Network]) -> bool:
-    parsed = ipaddress.ip_address(address)
-    return any(parsed in network for network in networks)
+    at = parsed(address)
+    return any(at in network for network in networks)
 
 
 def _one(head: Head, name: str | None) -> str | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from proxy.facts import PROFILES, UNKNOWN
+from proxy.facts import PROFILES
 from proxy.policy.model import Policy
 from proxy.rules import RULE_KINDS
 from proxy.rules.fields import one_of
@@ -30,7 +30,7 @@ def policy_schema() -> Schema:
         of_kind = _cleaned(kind.model_json_schema(by_alias=True))
         definitions |= of_kind.pop("$defs", {})
         of_kind["properties"] = {"kind": {"const": kind.kind}, **of_kind["properties"]}
-        of_kind["properties"]["per"] = one_of(name for name in SUBJECTS if name not in UNKNOWN)
+        of_kind["properties"]["per"] = one_of(SUBJECTS)
         of_kind["properties"]["excuse"] = one_of(PROFILES)
         of_kind["required"] = ["kind", *of_kind["required"]]
         definitions[kind.kind] = of_kind
@@ -41,8 +41,6 @@ def policy_schema() -> Schema:
     properties["rules"] = {"type": "array", "items": {"oneOf": of_rules}}
     match = definitions["Match"]
     match["minProperties"] = 1
-    for name in UNKNOWN:
-        match["properties"].pop(name, None)
     for name, words in CLOSED.items():
         match["properties"][name] = one_of(sorted(words))
     return {"$schema": DIALECT, "title": "Excise policy", **schema, "$defs": definitions}

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from proxy.counters.protocol import Op, Reading
 from proxy.decision import Family, Finding, Verb
-from proxy.facts import PROFILES, UNKNOWN, Facts, Signal
+from proxy.facts import PROFILES, Facts, Signal
 from proxy.rules.action import Action, ActionField
 from proxy.rules.fields import Names, nearest, wrong
 from proxy.rules.match import Match
@@ -77,12 +77,11 @@ class RuleKind(BaseModel):
     @classmethod
     def _check_per(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for at, name in enumerate(value):
-            if name in UNKNOWN or name == "campaign":
+            if name == "campaign":
                 raise wrong(f"`{name}` is not supported by this version yet", (at,))
             if name not in SUBJECTS:
-                known = [one for one in SUBJECTS if one not in UNKNOWN]
-                words = ", ".join(known)
-                raise wrong(f"must be one of {words}", (at,), nearest(name, known))
+                message = f"must be one of {', '.join(SUBJECTS)}"
+                raise wrong(message, (at,), nearest(name, SUBJECTS))
         if len(set(value)) != len(value):
             raise wrong("names a subject twice")
         return value

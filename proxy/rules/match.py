@@ -8,20 +8,29 @@ not known is not evidence. `not` holds where all of its facts are known and its 
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
     ValidationInfo,
+    WithJsonSchema,
     field_validator,
     model_validator,
 )
 
-from proxy.facts import ACCOUNT_SOURCES, DIALECTS, OPERATIONS, PROFILES, UNKNOWN, Facts
+from proxy.facts import (
+    ACCOUNT_SOURCES,
+    DIALECTS,
+    NETWORK_KINDS,
+    OPERATIONS,
+    PROFILES,
+    Facts,
+)
 from proxy.rules.fields import Names, nearest, wrong
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -59,9 +68,19 @@ _OF_BODY: Final[dict[str, Callable[[Facts], Fact]]] = {
 }
 
 
+_ASN: Final = {"type": "integer", "minimum": 1, "maximum": 2**32 - 1}
+Asns = Annotated[
+    tuple[int, ...],
+    WithJsonSchema({"anyOf": [_ASN, {"type": "array", "items": _ASN, "minItems": 1}]}),
+]
+"""One AS number or a list of them."""
+
+_COUNTRY = re.compile(r"[A-Z]{2}").fullmatch
+
 CLOSED: Final[dict[str, frozenset[str]]] = {
     "account_source": frozenset(ACCOUNT_SOURCES),
     "dialect": frozenset(DIALECTS),
+    "network_kind": frozenset(NETWORK_KINDS),
     "operation": frozenset(OPERATIONS),
     "profile": frozenset(PROFILES),
 }
@@ -79,13 +98,15 @@ class Match(BaseModel):
     account_source: Names | None = None
     address: Names | None = None
     api_key: Names | None = None
-    asn: tuple[int, ...] | None = None
+    asn: Asns | None = None
     country: Names | None = None
+    """Two capital letters of ISO 3166-1, quoted where YAML could read them otherwise: `"NO"`."""
     dialect: Names | None = None
     model: Names | None = None
     network: Names | None = None
     """CIDR networks that the client's address lies in."""
     network_kind: Names | None = None
+    """What the client's network is for."""
     operation: Names | None = None
     profile: Names | None = None
     route: Names | None = None
@@ -97,8 +118,6 @@ class Match(BaseModel):
     def _names_something(self) -> Match:
         if not self.model_fields_set:
             raise wrong("must name at least one fact; leave it out to match everything")
-        for name in sorted(self.model_fields_set & UNKNOWN):
-            raise wrong(f"`{name}` is not supported by this version yet", (name,))
         return self
 
     @field_validator(*CLOSED)
@@ -117,11 +136,22 @@ class Match(BaseModel):
     @classmethod
     def _read_asn(cls, value: object) -> tuple[int, ...]:
         numbers = value if isinstance(value, list) else [value]
+        if not numbers:
+            raise wrong("must name at least one")
         for at, number in enumerate(numbers):
             if type(number) is not int or not 0 < number < 2**32:
                 path = (at,) if isinstance(value, list) else ()
                 raise wrong("must be an AS number such as 64496", path)
         return tuple(numbers)
+
+    @field_validator("country")
+    @classmethod
+    def _check_country(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        for at, text in enumerate(value or ()):
+            if not _COUNTRY(text):
+                near = f"`{text.upper()}`" if _COUNTRY(text.upper()) else None
+                raise wrong("must be two capital letters of ISO 3166-1", (at,), near)
+        return value
 
     @field_validator("network")
     @classmethod

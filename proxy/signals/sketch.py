@@ -4,9 +4,10 @@ The sketch of a prompt: one or two features; prompts that say nearly the same sh
 All is over words as `words` gives them, so that case, white space, punctuation and numbers never tell two
 prompts apart. A short prompt is all of its words: there, another word is another question. A longer one
 also bears small edits: it is cut into twelve stretches, and of each the least word in a fixed order is
-taken, once counted from the head and once from the tail, so that something put before or behind shifts only
-one of the two (a MinHash of one row a stretch; Broder 1997). One changed word changes one stretch, and its
-least word only by bad luck; prompts that share a wrapper and differ in what it wraps differ in some stretch.
+taken, once counted from the head and once from the tail, so that something put before or behind shifts
+only one of the two (a MinHash of one row a stretch; Broder 1997). One changed word changes one stretch, and
+its least word only by bad luck; prompts that share a wrapper and differ in what it wraps differ in some
+stretch.
 """
 
 from __future__ import annotations

@@ -19,6 +19,9 @@ from proxy.client.proven import ProvenKeys
 from proxy.client.secret import Secret
 from proxy.errors import ConfigurationError
 from proxy.head import Head
+from proxy.networks.info import Mark
+from proxy.networks.lookup import Networks
+from proxy.networks.pack import embedded
 from proxy.policy.model import Keys
 
 SECRET = Secret(b"0123456789abcdef")
@@ -170,3 +173,50 @@ def test_long_texts_of_callers_are_kept_nowhere() -> None:
         assert identifier.end_user_id(client, "u" * 100_000 + str(number))
     assert identifier._ids.cache_info().currsize == 0
     assert identifier._end_users.cache_info().currsize == 0
+
+
+def test_a_client_has_its_network_and_another_once_it_is_replaced(tmp_path: Path) -> None:
+    identifier = Identifier(SECRET, networks=Networks(embedded()))
+    client, _ = identifier.identify(head(peer="8.8.8.8"), NOW, Keys())
+    assert (client.asn, client.organization) == (15169, "Google LLC")
+    assert (client.network_kind, client.country) == ("hosting", "US")
+    assert identifier.identify(head(peer="10.0.0.1"), NOW, Keys())[0].network_kind == "private"
+    identifier.replace_networks(Networks(embedded(), systems={15169: Mark("vpn", "list x")}))
+    assert identifier.identify(head(peer="8.8.8.8"), NOW, Keys())[0].network_kind == "vpn"
+
+
+def test_without_knowledge_of_networks_the_kind_is_unknown() -> None:
+    client, _ = Identifier(SECRET).identify(head(peer="8.8.8.8"), NOW, Keys())
+    assert (client.asn, client.network_kind, client.country) == (None, "unknown", None)
+
+
+def test_an_address_in_an_accounts_own_networks_is_declared(tmp_path: Path) -> None:
+    one, two = SECRET.key_id(b"sk-1"), SECRET.key_id(b"sk-2")
+    known = accounts(
+        tmp_path,
+        f"""
+  - {{account: acme, networks: [203.0.113.0/24, "2001:db8::1/128"], keys: [{one}]}}
+  - {{account: umbrella, keys: [{two}]}}
+""",
+    )
+    identifier = Identifier(SECRET, accounts=known)
+
+    def declared(key: bytes | None, peer: str) -> bool:
+        return identifier.identify(head(key, peer=peer), NOW, Keys())[0].declared_network
+
+    assert declared(b"sk-1", "203.0.113.255")
+    assert declared(b"sk-1", "2001:db8::1")
+    assert not declared(b"sk-1", "2001:db8::2")
+    assert not declared(b"sk-1", "203.0.114.0")
+    assert not declared(b"sk-2", "203.0.113.1")
+    assert not declared(b"sk-3", "203.0.113.1")
+    assert not declared(None, "203.0.113.1")
+
+
+def test_who_a_gateway_asks_for_has_not_declared_the_gateways_network(tmp_path: Path) -> None:
+    one = SECRET.key_id(b"sk-1")
+    known = accounts(tmp_path, f"  - {{account: acme, networks: [192.0.2.0/24], keys: [{one}]}}\n")
+    gateway = Gateway((ipaddress.ip_network("192.0.2.1/32"),), "X-Account")
+    identifier = Identifier(SECRET, accounts=known, gateway=gateway)
+    client, _ = identifier.identify(head(b"sk-1", (b"X-Account", b"other")), NOW, Keys())
+    assert (client.account, client.declared_network) == ("other", False)
