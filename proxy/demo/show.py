@@ -55,7 +55,12 @@ class Audience(EventLog):
         told.decisions["allow" if decision == "log" else decision] += 1
         told.suspicion = event.get("suspicion", {}).get("account", told.suspicion)
         if event.get("reason") and decision != "log":
-            told.why = f"{event['rule']}: {event['reason']}"
+            told.why = _why(event)
+
+
+def _why(event: Event) -> str:
+    families = (event.get("evidence") or {}).get("families")
+    return f"{event['rule']}: {families or event['reason']}"
 
 
 def table(told: dict[str, Told], *, wide: bool) -> Table:

@@ -30,6 +30,8 @@ SHADOW: Final = "~"
 """Begins the names of levels that rules in shadow have set; no rule's name can."""
 
 FAMILIES_TO_BLOCK: Final = 2
+NEARLY: Final = 0.5
+"""A threshold is reached half a point early: a score of 40 fades at once, and `at: 40` means it."""
 LEVEL_OF_A_FAMILY: Final = 1.0
 
 
@@ -145,7 +147,7 @@ def found(suspicion: Suspicion, stood: Standing, *, watching: bool) -> list[Rule
 
 def _reached(threshold: Threshold, level: float, families: tuple[Family, ...]) -> bool:
     blocks = threshold.action.strongest is Verb.BLOCK
-    return level >= threshold.at and (not blocks or len(families) >= FAMILIES_TO_BLOCK)
+    return level + NEARLY >= threshold.at and (not blocks or len(families) >= FAMILIES_TO_BLOCK)
 
 
 def _finding(

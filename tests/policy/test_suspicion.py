@@ -49,7 +49,7 @@ def test_every_threshold_that_is_reached_is_found() -> None:
     policy = suspicion(
         {"at": 10, "action": "log"},
         {"at": 20, "action": {"delay": {"at_most": "2s"}}},
-        {"at": 20.5, "action": "throttle"},
+        {"at": 20.6, "action": "throttle"},
     )
     at_20 = found(policy, stood(loud=20.0), watching=False)
     assert [one.verb for one in at_20] == [Verb.LOG, Verb.DELAY]
@@ -77,6 +77,12 @@ def test_one_family_alone_never_blocks(levels: dict[str, float], blocked: bool) 
     assert [(one.verb, one.ban_s, one.subject) for one in findings] == (
         [(Verb.BLOCK, 86_400.0, "account:acme")] if blocked else []
     )
+
+
+def test_a_score_that_has_just_begun_to_fade_still_reaches_its_own_height() -> None:
+    policy = suspicion({"at": 40, "action": "log"})
+    assert found(policy, stood(loud=39.5), watching=False)
+    assert not found(policy, stood(loud=39.4), watching=False)
 
 
 def test_a_delay_that_ends_in_a_block_needs_two_families_too() -> None:
