@@ -2,19 +2,18 @@
 Metrics in Prometheus's format, behind one small class.
 
 Labels are bounded: rule names come from the policy, everything else from closed sets. Nothing that a
-caller chooses ever becomes a label. Children are bound once, so that a request costs dictionary
-look-ups and additions only.
+caller chooses ever becomes a label.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.metrics import MetricWrapperBase
+from prometheus_client.metrics_core import Metric
 
 from proxy.passage import Progress
+from proxy.tallies import Tally, Timings
 from proxy.visit import Visit
 
 _FAST = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5)
@@ -30,53 +29,51 @@ class Metrics:
         def gauge(name: str, what: str) -> Gauge:
             return Gauge(name, what, registry=registry)
 
-        self._requests = Counter(
+        self._requests = Tally(
             "excise_requests",
             "Requests by decision, class of route and API dialect.",
             ("decision", "route_class", "dialect"),
-            registry=registry,
+            registry,
         )
-        self._responses = Counter(
+        self._responses = Tally(
             "excise_responses",
             "Answers by status class and how they ended.",
             ("status", "outcome"),
-            registry=registry,
+            registry,
         )
-        self._findings = Counter(
-            "excise_findings", "Findings by rule and mode.", ("rule", "mode"), registry=registry
+        self._findings = Tally(
+            "excise_findings", "Findings by rule and mode.", ("rule", "mode"), registry
         )
-        self._output_tokens = Counter(
-            "excise_output_tokens", "Output tokens let through.", registry=registry
+        self._output_tokens = Tally(
+            "excise_output_tokens", "Output tokens let through.", (), registry
         )
-        self._decide = Histogram(
+        self._decide = Timings(
             "excise_decide_seconds",
             "From facts to decision, the store's answer included.",
-            buckets=_FAST,
-            registry=registry,
+            _FAST,
+            registry,
         )
-        self._store = Histogram(
-            "excise_store_seconds", "Waiting for the store.", buckets=_FAST, registry=registry
-        )
-        self._upstream = Histogram(
+        self._store = Timings("excise_store_seconds", "Waiting for the store.", _FAST, registry)
+        self._upstream = Timings(
             "excise_upstream_first_byte_seconds",
             "Until the head of the upstream's reply.",
-            buckets=_SLOW,
-            registry=registry,
+            _SLOW,
+            registry,
         )
-        self._duration = Histogram(
+        self._duration = Timings(
             "excise_request_duration_seconds",
             "From a request's head to its last byte.",
-            buckets=_SLOW,
-            registry=registry,
+            _SLOW,
+            registry,
         )
         self.store_errors = Counter(
             "excise_store_errors", "Store failures by kind.", ("kind",), registry=registry
         )
-        self._counted = Counter(
+        self._counted = Tally(
             "excise_counted",
             "Requests by how they were counted: ok, local, skipped, blocked, unused.",
             ("store",),
-            registry=registry,
+            registry,
         )
         self.reloads = Counter(
             "excise_reloads",
@@ -101,14 +98,17 @@ class Metrics:
             "excise_policy_info", "The policy in force.", ("digest", "mode"), registry=registry
         )
         self._build = Gauge("excise_build_info", "The version.", ("version",), registry=registry)
-        self._bound_requests: dict[tuple[str, str, str], Callable[[], None]] = {}
-        self._bound_responses: dict[tuple[str, str], Callable[[], None]] = {}
-        self._bound_counted: dict[tuple[str], Callable[[], None]] = {}
-        self._bound_findings: dict[tuple[str, str], Callable[[], None]] = {}
 
-    def collectors(self) -> list[MetricWrapperBase]:
-        """Every metric, in the order of its definition."""
-        return [one for one in vars(self).values() if isinstance(one, MetricWrapperBase)]
+    def families(self) -> list[tuple[Metric, tuple[str, ...]]]:
+        """Every metric's family, without samples, and its labels, in the order of its definition."""
+        families: list[tuple[Metric, tuple[str, ...]]] = []
+        for one in vars(self).values():
+            if isinstance(one, Tally | Timings):
+                families += [(family, one.labels) for family in one.describe()]
+            elif isinstance(one, MetricWrapperBase):
+                labels = tuple(one._labelnames)  # noqa: SLF001 - not public
+                families += [(family, labels) for family in one.describe()]
+        return families
 
     def policy(self, digest: str, mode: str) -> None:
         """Another policy is in force."""
@@ -124,13 +124,13 @@ class Metrics:
         decision, route = visit.decision, visit.route
         kind = route.kind if route is not None else "malformed"
         dialect = route.dialect if route is not None else ""
-        self._one_request((decision.verb.word, kind, dialect))
+        self._requests.counts[decision.verb.word, kind, dialect] += 1
         status = "none" if progress.status is None else f"{progress.status // 100}xx"
-        self._one_response((status, progress.end))
+        self._responses.counts[status, progress.end] += 1
         for found in decision.findings:
-            self._one_finding((found.rule, "shadow" if found.shadow else "enforce"))
+            self._findings.counts[found.rule, "shadow" if found.shadow else "enforce"] += 1
         if visit.judgement is not None:
-            self._one_counted((visit.judgement.store,))
+            self._counted.counts[(visit.judgement.store,)] += 1
             self._decide.observe(visit.decide_s)
             if visit.judgement.store_s:
                 self._store.observe(visit.judgement.store_s)
@@ -139,47 +139,22 @@ class Metrics:
         self._duration.observe(duration_s)
         reader = visit.reader
         if reader is not None and reader.usage is not None and reader.usage.output_tokens:
-            self._output_tokens.inc(reader.usage.output_tokens)
+            self._output_tokens.counts[()] += reader.usage.output_tokens
 
     def rejected(self) -> None:
         """Bytes were refused that never became a request."""
-        self._one_request(("block", "malformed", ""))
+        self._requests.counts["block", "malformed", ""] += 1
 
     def render(self) -> tuple[str, bytes]:
         """(content type, text) for a scrape."""
         return CONTENT_TYPE_LATEST, generate_latest(self._registry)
 
-    def _one_request(self, labels: tuple[str, str, str]) -> None:
-        bound = self._bound_requests.get(labels)
-        if bound is None:
-            bound = self._bound_requests[labels] = self._requests.labels(*labels).inc
-        bound()
-
-    def _one_response(self, labels: tuple[str, str]) -> None:
-        bound = self._bound_responses.get(labels)
-        if bound is None:
-            bound = self._bound_responses[labels] = self._responses.labels(*labels).inc
-        bound()
-
-    def _one_counted(self, labels: tuple[str]) -> None:
-        bound = self._bound_counted.get(labels)
-        if bound is None:
-            bound = self._bound_counted[labels] = self._counted.labels(*labels).inc
-        bound()
-
-    def _one_finding(self, labels: tuple[str, str]) -> None:
-        bound = self._bound_findings.get(labels)
-        if bound is None:
-            bound = self._bound_findings[labels] = self._findings.labels(*labels).inc
-        bound()
-
 
 def reference() -> str:
     """docs/metrics.md's table: name, type, labels, meaning."""
     rows = ["| metric | type | labels | meaning |", "|---|---|---|---|"]
-    for collector in Metrics().collectors():
-        family = next(iter(collector.describe()))
+    for family, names in Metrics().families():
         name = f"{family.name}_total" if family.type == "counter" else family.name
-        labels = ", ".join(f"`{label}`" for label in collector._labelnames)  # noqa: SLF001 - not public
+        labels = ", ".join(f"`{label}`" for label in names)
         rows.append(f"| `{name}` | {family.type} | {labels} | {family.documentation} |")
     return "\n".join(rows) + "\n"

@@ -91,23 +91,19 @@ def pack(prefix: str, ops: Sequence[Op], now: int | None) -> tuple[int, bytes]:
     keys: list[str] = []
     words: list[str] = ["" if now is None else str(now)]
     for op in ops:
-        words.append(_WORD[op.__class__](op))
-        key = f"{prefix}{op.key}"
-        if isinstance(op, Seen):
-            key = f"{key}:{op.item:x}"
-        keys.append(key)
-        if isinstance(op, (Reserve, Settle)):
-            keys.append(f"{key}:{op.id}")
-        elif isinstance(op, (Novel, Unnovel)):
-            keys += (f"{key}:0", f"{key}:1", f"{key}:n")
-        elif isinstance(op, (Post, ReadPosts)):
-            keys += (f"{key}:posted", f"{key}:ends")
+        kind = op.__class__
+        words.append(_WORD[kind](op))
+        more = _KEYS.get(kind)
+        if more is None:
+            keys.append(prefix + op.key)
+        else:
+            keys += more(prefix + op.key, op)
     words = [str(len(keys)), *keys, *words]
-    pieces: list[bytes] = []
-    for word in words:
-        raw = word.encode()
-        pieces.append(b"$%d\r\n%b\r\n" % (len(raw), raw))
-    return len(words), b"".join(pieces)
+    text = "".join([f"${len(word)}\r\n{word}\r\n" for word in words])
+    if text.isascii():
+        return len(words), text.encode()
+    raws = [word.encode() for word in words]
+    return len(words), b"".join([b"$%d\r\n%b\r\n" % (len(raw), raw) for raw in raws])
 
 
 def read(ops: Sequence[Op], answer: bytes) -> list[Reading]:
@@ -117,8 +113,13 @@ def read(ops: Sequence[Op], answer: bytes) -> list[Reading]:
 
 
 def _take(op: Take) -> str:
-    amount, period = ratio(op.amount, op.period)
-    return f"T {amount} {period} {op.burst} {op.weight} {micros(op.max_wait)}"
+    return _take_word(op.amount, op.period, op.burst, op.weight, op.max_wait)
+
+
+@lru_cache(maxsize=1024)
+def _take_word(amount: int, period: float, burst: int, weight: int, max_wait: float) -> str:
+    amount, span = ratio(amount, period)
+    return f"T {amount} {span} {burst} {weight} {micros(max_wait)}"
 
 
 def _refund(op: Refund) -> str:
@@ -149,6 +150,17 @@ def _unnovel(op: Unnovel) -> str:
 def _post(op: Post) -> str:
     return f"W {micros(op.ttl)} {len(op.name.encode())} {op.name}{op.text}"
 
+
+# Operations that need more than the one key, or another.
+_KEYS: Final[Mapping[type[Op], Callable[[str, Any], tuple[str, ...]]]] = {
+    Seen: lambda key, op: (f"{key}:{op.item:x}",),
+    Reserve: lambda key, op: (key, f"{key}:{op.id}"),
+    Settle: lambda key, op: (key, f"{key}:{op.id}"),
+    Novel: lambda key, _: (key, f"{key}:0", f"{key}:1", f"{key}:n"),
+    Unnovel: lambda key, _: (key, f"{key}:0", f"{key}:1", f"{key}:n"),
+    Post: lambda key, _: (key, f"{key}:posted", f"{key}:ends"),
+    ReadPosts: lambda key, _: (key, f"{key}:posted", f"{key}:ends"),
+}
 
 # The values are functions of exactly their key's type, which a mapping's type cannot say.
 _WORD: Final[Mapping[type[Op], Callable[[Any], str]]] = {
