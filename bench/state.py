@@ -1,0 +1,133 @@
+"""
+`python -m bench.state`: what accounts leave in Redis, in bytes, with every rule of a policy on.
+
+Each account is filled beyond every bound: more networks, programs, system prompts, end users and languages
+than any rule counts, and prompts of which no two are alike. Real operations of the real rules fill the
+first in a real Redis, which then copies it; bytes are its own `used_memory`, before and after.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import redis
+
+from bench.processes import LOAD_CORE, free_port, started
+from proxy.counters.protocol import NOVEL_BITS, Op, Raise
+from proxy.counters.redis import RedisStore
+from proxy.facts import Ask, Client, Facts, Route, Signals
+from proxy.policy.load import load
+from proxy.policy.model import Policy
+from proxy.policy.shipped import shipped
+
+START = 1_700_000_000.0
+OWNER = f"key_{0:016d}"
+ROUTE = Route("inspected", "openai_chat", "chat", "/v1/chat/completions")
+
+
+def requests_of(count: int) -> Iterator[Facts]:
+    """So many requests of one account, each from elsewhere, by somebody else, about something else."""
+    for number in range(count):
+        client = Client(
+            address=f"198.18.{number % 256}.7",
+            subnet=f"198.18.{number % 256}.0/24",
+            key_id=OWNER,
+            account=OWNER,
+            account_source="file",
+            asn=64_496 + number,
+            country=f"{chr(65 + number % 26)}{chr(65 + number // 26 % 26)}",
+            network_kind="hosting",
+        )
+        signals = Signals(
+            prompt=(number * 7919 % NOVEL_BITS, number * 104_729 % NOVEL_BITS),
+            system=f"sys_{number:016x}",
+            template=f"tpl_{number:016x}",
+            language=f"l{number}",
+            client=f"client-{number}",
+        )
+        yield Facts(client, ROUTE, Ask("large"), f"eu_{number:016d}", 1024, signals)
+
+
+async def fill(url: str, policy: Policy, count: int) -> None:
+    """One account and its key, as the policy's rules count them, spread over an hour and a day."""
+    store = RedisStore(url, timeout=60)
+    # Half of them fill the buckets of a day, half those of its last hour.
+    steps = range(count // 2)
+    ago = [86_000 - 82_000 * step / len(steps) for step in steps]
+    ago += [3_600 - 3_600 * step / len(steps) for step in steps]
+    for seconds, facts in zip(ago, requests_of(len(ago)), strict=True):
+        ops: list[Op] = []
+        for rule in policy.rules:
+            subject = rule.subject(facts)
+            if subject is not None and subject.startswith(("account:", "api_key:")):
+                ops += rule.counters(facts, subject)
+        ops += [
+            Raise(f"account:{OWNER}", "score", rule, 40.0, policy.suspicion.half_life)
+            for rule in policy.scoring
+        ]
+        await store.apply(ops, START - seconds)
+    await store.close()
+
+
+def copy(client: redis.Redis, accounts: int) -> None:
+    """The first account's keys for all others, by Redis itself: same values, same encoding."""
+    keys = [key.decode() for key in client.keys("x1:*")]
+    for start in range(1, accounts, 100):
+        pipeline = client.pipeline(transaction=False)
+        for account in range(start, min(start + 100, accounts)):
+            for key in keys:
+                pipeline.execute_command("COPY", key, key.replace(OWNER, f"key_{account:016d}"))
+        pipeline.execute()
+
+
+def measure(policy: Policy, accounts: int, count: int) -> dict[str, float]:
+    """Bytes and keys an account."""
+    port = free_port()
+    program = shutil.which("redis-server") or str(Path(sys.executable).parent / "redis-server")
+    command = [
+        program,
+        "--port",
+        str(port),
+        "--bind",
+        "127.0.0.1",
+        "--save",
+        "",
+        "--appendonly",
+        "no",
+    ]
+    with started(command, port, LOAD_CORE):
+        client = redis.Redis(port=port)
+        asyncio.run(fill(f"redis://127.0.0.1:{port}/0", policy, count))
+        before, first = int(client.info("memory")["used_memory"]), int(client.dbsize())
+        copy(client, accounts)
+        used = int(client.info("memory")["used_memory"]) - before
+        assert client.dbsize() == first * accounts, "a copy failed"
+        return {"bytes": used / (accounts - 1), "keys": float(first)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.state", description=__doc__)
+    parser.add_argument("--accounts", type=int, default=10_000)
+    parser.add_argument("--requests", type=int, default=140, help="of each account")
+    parser.add_argument("--policy", type=Path, action="append")
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    policies = options.policy or [shipped("default.yaml"), shipped("strict.yaml")]
+    found = {}
+    print(f"{options.accounts} accounts, each filled beyond every bound")
+    print("\n| policy | bytes an account | keys an account |\n|---|---|---|")
+    for path in policies:
+        result = found[path.name] = measure(load(path), options.accounts, options.requests)
+        print(f"| `{path.name}` | {result['bytes']:,.0f} | {result['keys']:.1f} |", flush=True)
+    if options.json:
+        options.json.write_text(json.dumps(found, indent=2))
+
+
+if __name__ == "__main__":
+    main()
