@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import random
 import re
 import shutil
 import statistics
@@ -33,13 +34,45 @@ from bench.processes import (
     started,
 )
 
-PROXIES = ("nginx", "minimal", "memory", "redis")
+PROXIES = ("nginx", "minimal", "one", "memory", "redis")
 BASE = "minimal"
+CALLERS = 64
+WORDS = (
+    *(
+        "tell",
+        "explain",
+        "write",
+        "the",
+        "a",
+        "of",
+        "and",
+        "about",
+        "their",
+        "garden",
+        "engine",
+        "market",
+    ),
+    *(
+        "river",
+        "history",
+        "with",
+        "for",
+        "from",
+        "under",
+        "small",
+        "number",
+        "question",
+        "simple",
+        "letter",
+    ),
+    *("people", "water", "light", "model", "story", "answer", "reason", "before", "between"),
+)
 NAMES = {
     "nginx": "nginx proxy_pass",
     "minimal": "minimal aiohttp relay",
-    "memory": "Excise, memory store",
-    "redis": "Excise, Redis",
+    "one": "Excise, one rate limit, Redis",
+    "memory": "Excise, four kinds, memory",
+    "redis": "Excise, four kinds, Redis",
 }
 ANSWER = json.dumps(
     {
@@ -77,7 +110,7 @@ def rig(
         stack.enter_context(started(upstream, upstream_port, LOAD_CORE))
         made = Rig(f"http://127.0.0.1:{upstream_port}")
         redis = 0
-        if "redis" in proxies:
+        if {"one", "redis"} & set(proxies):
             redis = free_port()
             program = shutil.which("redis-server") or str(
                 Path(sys.executable).parent / "redis-server"
@@ -115,10 +148,10 @@ def rig(
                     "EXCISE_LISTEN": f"127.0.0.1:{port}",
                     "EXCISE_HEALTH_LISTEN": f"127.0.0.1:{health}",
                     "EXCISE_ADMIN_LISTEN": f"127.0.0.1:{free_port()}",
-                    "EXCISE_POLICY": str(policy),
+                    "EXCISE_POLICY": str(HERE / "one_rule.yaml" if name == "one" else policy),
                     "EXCISE_SECRET": "bench-bench-bench-bench-bench-00",
                 }
-                if name == "redis":
+                if name != "memory":
                     environ["EXCISE_REDIS_URL"] = f"redis://127.0.0.1:{redis}/0"
                 command = python("proxy.cli", "serve")
                 pid = stack.enter_context(
@@ -148,21 +181,29 @@ def per_request(made: Rig, name: str, script: Path, seconds: float, connections:
 
 
 def script_of(folder: Path, body_kb: float, *, stream: bool) -> Path:
-    text = ("hello world, tell me more about it. " * 4096)[: int(body_kb * 1024)]
-    fields = {
-        "model": "large-1",
-        "messages": [{"role": "user", "content": text}],
-        "max_tokens": 256,
-    }
-    if stream:
-        fields["stream"] = True
-    body = json.dumps(fields, separators=(",", ":"))
+    """Requests of CALLERS keys in turn, of which no two prompts are alike."""
+    bodies = []
+    for caller in range(CALLERS):
+        chance = random.Random(caller)
+        text = " ".join(chance.choice(WORDS) for _ in range(int(body_kb * 200)))
+        fields: dict[str, object] = {
+            "model": "large-1",
+            "messages": [{"role": "user", "content": text[: int(body_kb * 1024)]}],
+            "max_tokens": 256,
+        }
+        if stream:
+            fields["stream"] = True
+        bodies.append(json.dumps(fields, separators=(",", ":")))
     script = folder / f"post-{stream}.lua"
     script.write_text(
-        'wrk.method = "POST"\nwrk.path = "/v1/chat/completions"\n'
-        'wrk.headers["Content-Type"] = "application/json"\n'
-        'wrk.headers["Authorization"] = "Bearer sk-bench-0123456789abcdef"\n'
-        f"wrk.body = [[{body}]]\n"
+        "local bodies = {\n"
+        + ",\n".join(f"[[{body}]]" for body in bodies)
+        + "\n}\nlocal at = 0\n"
+        + 'wrk.method = "POST"\n'
+        + 'wrk.headers["Content-Type"] = "application/json"\n'
+        + "request = function()\n  at = at % #bodies + 1\n"
+        + '  wrk.headers["Authorization"] = string.format("Bearer sk-bench-%04d", at)\n'
+        + '  return wrk.format(nil, "/v1/chat/completions", nil, bodies[at])\nend\n'
     )
     return script
 
