@@ -15,7 +15,7 @@ from proxy.counters.protocol import NOVEL_BITS
 from proxy.facts import Ask, Signal, Signals
 from proxy.head import Head
 from proxy.signals.client_stack import ClientStack, client_stack
-from proxy.signals.json_style import alphabetical, escapes_html, json_style
+from proxy.signals.json_style import escapes_html, json_style, marshalled_map
 from proxy.signals.language import language_group
 from proxy.signals.sketch import prompt_sketch, prompt_text
 from proxy.signals.template import SAMPLE, prompt_template, system_template
@@ -53,7 +53,7 @@ class Deriver:
             head.headers,
             json_style(body),
             html_escaped=escapes_html(body),
-            alphabetical=alphabetical(ask.parameters),
+            marshalled_map=marshalled_map(ask.parameters),
             header_evidence=self._header_evidence,
         )
 

@@ -24,7 +24,7 @@ _CLAIMS: Final = (
     (b"asyncopenai/python", "httpx"),
     (b"anthropic/python", "httpx"),
     (b"asyncanthropic/python", "httpx"),
-    (b"google-genai-sdk", "httpx"),
+    (b"google-genai-sdk", "google-genai"),
     (b"python-httpx", "httpx"),
     (b"python-requests", "requests"),
     (b"python-urllib", "urllib"),
@@ -39,6 +39,8 @@ _CLAIMS: Final = (
     (b"okhttp", "okhttp"),
     (b"mozilla", "browser"),
 )
+_OPENAI_PYTHON: Final = (b"openai/python", b"asyncopenai/python")
+_HTTPX: Final = [b"host", b"accept-encoding", b"connection"]
 _VOLATILE: Final = frozenset(
     (
         b"content-length",
@@ -71,6 +73,10 @@ _STYLES: Final[dict[str, frozenset[JsonStyle]]] = {
     "requests": frozenset({"spaced", "compact"}),
 }
 """The styles in which a program writes JSON unless its user writes it himself."""
+_HANDS: Final[dict[str, frozenset[str]]] = {
+    "google-genai": frozenset({"httpx", "aiohttp", "requests"}),
+}
+"""The programs by which one that says another name sends."""
 
 
 @value
@@ -80,7 +86,7 @@ class ClientStack:
     family: str | None
     """Whose hand the headers are: httpx, requests, aiohttp, node, go, curl, urllib; None unknown."""
     claimed: str | None
-    """What the User-Agent says."""
+    """Whose program the User-Agent says it is."""
     contradictions: tuple[str, ...]
     """`headers`, `json`, `json_escapes`, `json_order`, `stainless`."""
     fingerprint: str
@@ -93,6 +99,8 @@ class _Hand:
 
     family: str | None
     claimed: str | None
+    messages_first: bool
+    """It claims the OpenAI SDK for Python, which writes `messages` first, whatever follows."""
     contradictions: tuple[str, ...]
     mark: str
 
@@ -102,10 +110,10 @@ def client_stack(
     style: JsonStyle,
     *,
     html_escaped: bool,
-    alphabetical: bool,
+    marshalled_map: bool,
     header_evidence: bool,
 ) -> ClientStack:
-    """What wrote this request. `alphabetical`: its body's top-level keys stand so."""
+    """What wrote this request; `marshalled_map` and `html_escaped` are Go's habits in its body."""
     names = tuple([name for name, _ in headers[:MAX_NAMES]]) if header_evidence else ()
     agent = lang = b""
     for name, text in headers:
@@ -123,7 +131,7 @@ def client_stack(
             found += ("json",)
         if html_escaped and claimed in {"httpx", "node", "requests", "aiohttp"}:
             found += ("json_escapes",)
-        if alphabetical and claimed in {"httpx", "node"}:
+        if marshalled_map and hand.messages_first:
             found += ("json_order",)
     family = hand.family
     return ClientStack(
@@ -137,16 +145,18 @@ def _hand(names: tuple[bytes, ...], agent: bytes, lang: bytes) -> _Hand:
     claimed = _claim(agent)
     family = _written_by(names) if names else None
     contradictions: tuple[str, ...] = ()
-    if family is not None and claimed is not None and family != claimed:
+    hands = _HANDS.get(claimed, frozenset((claimed,))) if claimed is not None else None
+    if family is not None and hands is not None and family not in hands:
         contradictions += ("headers",)
     spoken = {b"python": "httpx", b"js": "node"}.get(lang.lower())
     if spoken is not None and claimed in {"httpx", "node"} and spoken != claimed:
         contradictions += ("stainless",)
+    openai = agent.lower().startswith(_OPENAI_PYTHON)
     if not names:
-        return _Hand(None, claimed, contradictions, "")
+        return _Hand(None, claimed, openai, contradictions, "")
     lasting = b"\n".join(name for name in names if _lasts(name.lower()))
     mark = blake2b(lasting, digest_size=3).hexdigest()
-    return _Hand(family, claimed, contradictions, f".{mark}")
+    return _Hand(family, claimed, openai, contradictions, f".{mark}")
 
 
 def _lasts(name: bytes) -> bool:
@@ -165,9 +175,9 @@ def _written_by(names: tuple[bytes, ...]) -> str | None:
     """The program whose order of headers this is; what proxies add at the end is left out."""
     own = [name for name in names if not name.lower().startswith(b"x-forwarded-")]
     lower = [name.lower() for name in own]
-    if b"sec-fetch-mode" in lower and own == lower:
-        return "node"
-    if lower[:3] == [b"host", b"accept-encoding", b"connection"]:
+    if lower[:2] == [b"host", b"connection"] and b"sec-fetch-mode" in lower:
+        return None if b"sec-fetch-site" in lower else "node"
+    if [name for name in lower[:4] if name != b"accept"][:3] == _HTTPX:
         return "httpx"
     if lower[:3] == [b"host", b"user-agent", b"content-length"] and _go_order(lower[3:]):
         return "go"
@@ -175,7 +185,7 @@ def _written_by(names: tuple[bytes, ...]) -> str | None:
         return "requests"
     if lower[:3] == [b"host", b"user-agent", b"accept"]:
         return "curl"
-    if lower[:2] == [b"accept-encoding", b"content-type"] and b"host" in lower[2:5]:
+    if lower[:1] == [b"accept-encoding"] and lower[-1] == b"connection" and b"host" in lower[1:4]:
         return "urllib"
     return "aiohttp" if _aiohttp_order(lower) else None
 

@@ -9,8 +9,6 @@ JsonStyle = Literal["compact", "spaced", "pretty", "other"]
 
 _HEAD: Final = 4096
 """Bytes that are searched for escapes."""
-LEAST_KEYS: Final = 4
-"""Keys from which on an alphabetical order is no accident."""
 
 _FIRST: Final = re.compile(rb'\{(\s*)"[^"\\]{0,100}"(\s*):(\s*)').match
 _GO_ESCAPE: Final = re.compile(rb"\\u00(?:3c|3e|26)").search
@@ -36,6 +34,12 @@ def escapes_html(body: bytes) -> bool:
     return _GO_ESCAPE(body, 0, _HEAD) is not None
 
 
-def alphabetical(keys: tuple[str, ...]) -> bool:
-    """Whether enough top-level keys stand in the order of the alphabet, as maps are marshalled."""
-    return len(keys) >= LEAST_KEYS and all(map(str.__le__, keys, keys[1:]))
+def marshalled_map(keys: tuple[str, ...]) -> bool:
+    """
+    Whether a chat's top-level keys stand in the order of the alphabet, as Go marshals a map.
+
+    `messages` first tells nothing: SDKs write it so, and what is optional by the alphabet after it.
+    """
+    if "messages" not in keys or keys[0] == "messages":
+        return False
+    return all(map(str.__le__, keys, keys[1:]))
