@@ -78,10 +78,12 @@ class Dial:
         now = self._loop.time()
         if self._addresses is None or now - self._looked_up > ADDRESSES_S:
             self._looked_up = now
-            asked = self._loop.getaddrinfo(self._host, self._port, type=SOCK_STREAM)
-            self._addresses = self._loop.create_task(asked)
+            self._addresses = self._loop.create_task(self._ask())
             self._addresses.add_done_callback(_seen)
         return await asyncio.shield(self._addresses)
+
+    async def _ask(self) -> list[AddrInfoType]:
+        return [*await self._loop.getaddrinfo(self._host, self._port, type=SOCK_STREAM)]
 
 
 def _seen(answer: asyncio.Task[list[AddrInfoType]]) -> None:
