@@ -27,6 +27,9 @@ FORBIDDEN = {
     "client/address.py": IO,
     "client/identity.py": (*IO, "proxy.edge", "proxy.counters"),
     "edge": ("proxy.policy", "proxy.rules", "proxy.counters", "proxy.pipeline", "redis"),
+    "edge/upstream.py": IO,
+    "edge/upstream_parser.py": IO,
+    "edge/upstream_reply.py": IO,
     "pipeline.py": ("aiohttp", "redis", "proxy.edge"),
 }
 
