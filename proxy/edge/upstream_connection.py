@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import select
-from collections.abc import Callable
-from typing import cast
+from typing import Protocol, cast
 
 from proxy.edge.upstream import FailureKind, UpstreamError
 from proxy.edge.upstream_parser import ReplyParser
@@ -15,28 +14,34 @@ JOINED_BYTES = 16 * 1024
 """Bodies up to here are copied behind their head, which is cheaper than two pieces on the wire."""
 
 
-class UpstreamConnection(asyncio.Protocol):
-    """
-    A transport's protocol.
+class Keeper(Protocol):
+    """Who keeps connections."""
 
-    `put_back` is called when an answer has ended well and the connection can carry another request,
-    `lost` once when it has ended.
-    """
+    def opened(self, connection: UpstreamConnection) -> None:
+        """One stands; `lost` will be called for it, once."""
+        ...
+
+    def put_back(self, connection: UpstreamConnection) -> None:
+        """Its answer has ended well, and it can carry another request."""
+        ...
+
+    def lost(self, connection: UpstreamConnection) -> None:
+        """One has ended."""
+        ...
+
+
+class UpstreamConnection(asyncio.Protocol):
+    """A transport's protocol."""
 
     def __init__(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        put_back: Callable[[UpstreamConnection], None],
-        lost: Callable[[UpstreamConnection], None],
-        max_header_bytes: int,
+        self, loop: asyncio.AbstractEventLoop, keeper: Keeper, max_header_bytes: int
     ) -> None:
         self.usable = False
         """Whether the connection stands, as far as is known."""
         self.idle_since = 0.0
         """When it was put back last, by the loop's clock."""
         self._loop = loop
-        self._put_back = put_back
-        self._lost = lost
+        self._keeper = keeper
         self._parser = ReplyParser(max_header_bytes)
         self._transport: asyncio.Transport | None = None
         self._poll = select.poll()
@@ -95,7 +100,7 @@ class UpstreamConnection(asyncio.Protocol):
         """End the exchange: back to the pool, or cut where anything speaks against it."""
         self._reply = None
         if sound and self._can_carry_another():
-            self._put_back(self)
+            self._keeper.put_back(self)
         else:
             self.cut()
 
@@ -116,6 +121,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         self._poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
         self.usable = True
+        self._keeper.opened(self)
 
     def data_received(self, data: bytes) -> None:
         """Part of the reply; whatever comes when none is owed ends the connection."""
@@ -139,7 +145,7 @@ class UpstreamConnection(asyncio.Protocol):
         """The upstream has closed, or we have."""
         self._ended(clean=self.usable and exc is None)
         self._transport = None
-        self._lost(self)
+        self._keeper.lost(self)
 
     def _ended(self, *, clean: bool) -> None:
         self.usable = False

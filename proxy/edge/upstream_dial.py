@@ -66,13 +66,6 @@ class Dial:
             self._addresses = None
             raise UpstreamError("unreachable") from None
 
-    async def close(self) -> None:
-        """Stop looking up."""
-        if self._addresses is not None:
-            self._addresses.cancel()
-            await asyncio.wait([self._addresses])
-            self._addresses = None
-
     async def _look_up(self) -> list[AddrInfoType]:
         """All who ask at once share one question, and none who leaves takes it along."""
         now = self._loop.time()

@@ -94,10 +94,8 @@ class ReplyParser:
         self._reason += reason
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """A header, or after the body a trailer, which is dropped."""
-        reply = self._reply
-        if reply is not None and not reply.status:
-            self._headers.append((name, value.rstrip(b" \t")))
+        """A header. Trailers come here too, when nobody looks at the list any more."""
+        self._headers.append((name, value.rstrip(b" \t")))
 
     def on_headers_complete(self) -> None:
         """The head is whole: is it an answer, and how long is its body?"""
@@ -137,10 +135,9 @@ class ReplyParser:
         return reply
 
     def _pass_over(self, status: int, *, framed: bool) -> None:
-        """Interim answers are not passed on; nobody has asked for another protocol (101)."""
+        """Interim answers are not passed on. At 101, which nobody has asked for, llhttp stops itself."""
         self._interim += 1
-        interim = 100 <= status < 200 and status != 101
-        if not interim or framed or self._interim > MAX_INTERIM:
+        if not 100 <= status < 200 or framed or self._interim > MAX_INTERIM:
             raise _Unfit
 
     def _too_large(self) -> bool:

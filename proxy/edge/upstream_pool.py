@@ -66,8 +66,6 @@ class UpstreamPool:
         connection = self._take()
         if connection is None:
             connection = await self._dial.connect(self._connection)
-            if connection.usable:  # else `_lost` has been here already
-                self._open.add(connection)
         without_body = request.method == "HEAD"
         return await connection.ask(head, request.body, without_body=without_body)
 
@@ -80,7 +78,6 @@ class UpstreamPool:
         self._idle.clear()
         for connection in list(self._open):
             connection.cut()
-        await self._dial.close()
         if self._open:
             await self._all_lost.wait()
 
@@ -115,18 +112,23 @@ class UpstreamPool:
         return None
 
     def _connection(self) -> UpstreamConnection:
-        return UpstreamConnection(self._loop, self._put_back, self._lost, self._max_header_bytes)
+        return UpstreamConnection(self._loop, self, self._max_header_bytes)
 
-    def _put_back(self, connection: UpstreamConnection) -> None:
+    def opened(self, connection: UpstreamConnection) -> None:
+        """A connection stands. It is of no use any more where the pool was closed meanwhile."""
+        self._open.add(connection)
         if self._closed:
             connection.cut()
-            return
+
+    def put_back(self, connection: UpstreamConnection) -> None:
+        """A connection can carry another request."""
         connection.idle_since = self._loop.time()
         self._idle.append(connection)
         if self._sweeper is None:
             self._sweeper = self._loop.call_later(SWEEP_S, self._sweep)
 
-    def _lost(self, connection: UpstreamConnection) -> None:
+    def lost(self, connection: UpstreamConnection) -> None:
+        """A connection has ended."""
         self._open.discard(connection)
         if self._closed and not self._open:
             self._all_lost.set()

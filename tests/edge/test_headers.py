@@ -55,6 +55,16 @@ def test_named_headers_are_dropped_whatever_their_case() -> None:
     assert upstream(((b"X-API-Key", b"secret"), (b"A", b"b")), ("x-api-key",)) == [("A", "b")]
 
 
+def test_a_header_of_ours_takes_the_place_of_all_of_its_name() -> None:
+    raw = ((b"A", b"1"), (b"accept-encoding", b"gzip"), (b"B", b"2"), (b"Accept-Encoding", b"br"))
+    assert for_upstream(raw, (), (("Accept-Encoding", "identity"), ("X-New", "3"))) == [
+        (b"A", b"1"),
+        (b"Accept-Encoding", b"identity"),
+        (b"B", b"2"),
+        (b"X-New", b"3"),
+    ]
+
+
 def test_the_reply_keeps_its_length_and_loses_a_forged_request_id() -> None:
     raw = ((b"Content-Length", b"5"), (b"X-Excise-Request-Id", b"forged"))
     assert for_client(raw) == [(b"Content-Length", b"5")]

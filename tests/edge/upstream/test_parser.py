@@ -231,6 +231,20 @@ def test_interim_answers_are_bounded() -> None:
     assert Parsed(*[interim] * (MAX_INTERIM + 1), last).kind == "malformed"
 
 
+def test_every_answer_is_counted_anew() -> None:
+    parser = ReplyParser(LIMIT)
+    interim = b"HTTP/1.1 102 Processing\r\n\r\n" * MAX_INTERIM
+    for _ in range(3):
+        reply = Reply(Nobody())
+        parser.expect(reply, without_body=False)
+        assert all(parser.feed(part) for part in (interim + CHUNKED, b"1\r\nx\r\n", b"0\r\n\r\n"))
+        assert (reply.over, reply.failure) == (True, None)
+    after = Reply(Nobody())
+    parser.expect(after, without_body=False)
+    assert not parser.feed(b"\r\n" + OK + b"Content-Length: 0\r\n\r\n")
+    assert after.failure == "malformed"
+
+
 def long_header(size: int) -> bytes:
     return OK + b"X: " + b"a" * (size - 5) + b"\r\n"
 
@@ -246,6 +260,10 @@ def long_header(size: int) -> bytes:
         ([OK + b"Content-Length: 9000\r\n\r\n" + b"a" * 9000], "whole"),
         ([CHUNKED + b"2;", *[b"e" * 100] * 30], "malformed"),
         ([CHUNKED + b"2\r\nhi\r\n0\r\n", *[b"T: t\r\n"] * 500], "malformed"),
+        (
+            [long_header(1500), CHUNKED[len(OK) :], b"1;" + b"e" * 1000, b"\r\nx\r\n0\r\n\r\n"],
+            "whole",
+        ),
         ([CHUNKED, *[b"1;" + b"e" * 90 + b"\r\nx\r\n"] * 100, b"0\r\n\r\n"], "whole"),
     ],
 )

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import socket
+import struct
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 
@@ -15,7 +16,7 @@ from aiohappyeyeballs import AddrInfoType
 from proxy.edge import upstream_dial, upstream_pool
 from proxy.edge.upstream import UpstreamError, UpstreamReply, UpstreamRequest
 from proxy.edge.upstream_dial import Dial
-from proxy.edge.upstream_pool import UpstreamPool
+from proxy.edge.upstream_pool import POOLED_IDLE_S, UpstreamPool
 from proxy.edge.upstream_reply import UNREAD_BYTES, Reply
 from tests.support.raw_upstream import STREAM_HEAD, Call, chunk, plain, raw_upstream, replying
 
@@ -57,6 +58,11 @@ async def failure(pool: UpstreamPool) -> str:
     with pytest.raises(UpstreamError) as error:
         await ask(pool)
     return error.value.kind
+
+
+async def left(call: Call) -> None:
+    """The proxy closes the connection of this call, sooner than an idle one would be."""
+    await asyncio.wait_for(call.gone.wait(), POOLED_IDLE_S / 2)
 
 
 @contextlib.contextmanager
@@ -167,7 +173,7 @@ async def test_what_has_been_idle_for_too_long_is_closed(monkeypatch: pytest.Mon
 
     async with raw_upstream(script) as upstream, pool_to(upstream.url) as pool:
         await ask(pool)
-        await asyncio.wait_for((await upstream.next_call()).gone.wait(), 5)
+        await left(await upstream.next_call())
         await ask(pool)
         assert upstream.connections == 2
 
@@ -217,7 +223,42 @@ async def test_surplus_cuts_the_connection() -> None:
             assert await ask(pool) == b"{}"
             assert upstream.connections == number
         for call in upstream.calls:
-            await asyncio.wait_for(call.gone.wait(), 5)
+            await left(call)
+
+
+async def test_an_upstream_that_wants_no_more_requests_gets_none() -> None:
+    said = plain(b"{}", headers=b"Connection: close\r\n")
+    async with raw_upstream(replying(said)) as upstream, pool_to(upstream.url) as pool:
+        await ask(pool)
+        await ask(pool)
+        assert upstream.connections == 2
+
+
+async def test_two_requests_never_share_a_connection_however_often_a_reply_is_closed() -> None:
+    async with raw_upstream(replying(plain(b"{}"))) as upstream, pool_to(upstream.url) as pool:
+        first = await pool.send(asking())
+        first.close()
+        first.close()
+        await asyncio.gather(ask(pool), ask(pool))
+        assert upstream.connections == 2
+
+
+async def test_what_came_before_a_broken_chunk_is_passed_on_before_it_is_told() -> None:
+    said = STREAM_HEAD + chunk(b"one") + b"zz\r\n"
+    async with raw_upstream(replying(said)) as upstream, pool_to(upstream.url) as pool:
+        reply = await pool.send(asking())
+        assert (reply.status, await reply.read()) == (200, b"one")
+        with pytest.raises(UpstreamError, match="malformed"):
+            await whole(reply)
+
+
+async def test_what_broke_before_its_first_byte_was_never_an_answer() -> None:
+    async with (
+        raw_upstream(replying(STREAM_HEAD + b"zz\r\n")) as upstream,
+        pool_to(upstream.url) as pool,
+    ):
+        with pytest.raises(UpstreamError, match="malformed"):
+            await pool.send(asking())
 
 
 async def test_what_went_out_once_is_never_sent_again() -> None:
@@ -266,43 +307,55 @@ async def test_a_body_until_the_end_of_the_connection() -> None:
             assert upstream.connections == number
 
 
+async def test_a_reset_does_not_end_such_a_body() -> None:
+    async def script(call: Call) -> None:
+        await call.send(b"HTTP/1.1 200 OK\r\n\r\nhalf")
+        await call.hung_up()
+
+    async with raw_upstream(script) as upstream, pool_to(upstream.url) as pool:
+        reply = await pool.send(asking())
+        assert await reply.read() == b"half"
+        with socket_of(upstream.calls[0]) as own:
+            own.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            upstream.calls[0].reset()
+        with pytest.raises(UpstreamError, match="reset"):
+            await asyncio.wait_for(whole(reply), 5)
+
+
 @asynccontextmanager
-async def answering_heads(said: bytes) -> AsyncIterator[tuple[int, asyncio.Event]]:
-    """(port, set once the proxy has left) of an upstream that answers without reading any body."""
-    left = asyncio.Event()
+async def answering_heads(
+    said: bytes,
+) -> AsyncIterator[tuple[str, asyncio.Event, asyncio.Event]]:
+    """An upstream that answers before any body: (URL, set it to let it read on, the proxy has left)."""
+    go_on, gone = asyncio.Event(), asyncio.Event()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError):
             await reader.readuntil(b"\r\n\r\n")
             writer.transport.pause_reading()  # type: ignore[attr-defined]
             writer.write(said)
-            await answered.wait()
+            await go_on.wait()
             writer.transport.resume_reading()  # type: ignore[attr-defined]
             while await reader.read(65536):
                 pass
-        left.set()
+        gone.set()
         writer.close()
 
-    answered = asyncio.Event()
-    server = await asyncio.start_server(serve, "127.0.0.1", 0, limit=2**16)
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
     async with server:
-        port: int = server.sockets[0].getsockname()[1]
         try:
-            yield port, answered
-            await asyncio.wait_for(left.wait(), 5)
+            yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", go_on, gone
         finally:
-            answered.set()
+            go_on.set()
 
 
 async def test_an_answer_before_the_whole_request_is_heard_and_the_connection_cut() -> None:
     said = plain(b"{}", b"413 Content Too Large")
-    async with (
-        answering_heads(said) as (port, go_on),
-        pool_to(f"http://127.0.0.1:{port}") as pool,
-    ):
+    async with answering_heads(said) as (url, go_on, gone), pool_to(url) as pool:
         reply = await asyncio.wait_for(pool.send(asking(body=b"x" * 50_000_000)), 10)
         assert (reply.status, await whole(reply)) == (413, b"{}")
-        go_on.set()  # it reads what was written, and then must find the end
+        go_on.set()  # it reads what was written, and must find the end behind it
+        await asyncio.wait_for(gone.wait(), POOLED_IDLE_S / 2)
 
 
 async def test_a_reader_that_rests_stops_the_upstream() -> None:
@@ -340,7 +393,7 @@ async def test_who_gives_up_cuts_the_connection(said: bytes) -> None:
         asked.cancel()
         with pytest.raises(asyncio.CancelledError):
             await asked
-        await asyncio.wait_for(call.gone.wait(), 5)
+        await left(call)
 
 
 async def test_a_reply_that_is_closed_before_its_end_cuts_the_connection() -> None:
@@ -353,7 +406,7 @@ async def test_a_reply_that_is_closed_before_its_end_cuts_the_connection() -> No
         reply.close()
         reply.close()
         assert await reply.read() in {b"x", b""}
-        await asyncio.wait_for((await upstream.next_call()).gone.wait(), 5)
+        await left(await upstream.next_call())
 
 
 async def test_a_whole_reply_that_nobody_read_gives_its_connection_back() -> None:
@@ -377,7 +430,7 @@ async def test_closing_the_pool_ends_idle_connections_and_those_at_work() -> Non
             idle = await upstream.next_call()
         assert await asked == "reset"
         for call in (busy, idle):
-            await asyncio.wait_for(call.gone.wait(), 5)
+            await left(call)
 
 
 async def test_a_reply_that_outlives_the_pool_leaves_no_connection_behind() -> None:
@@ -389,7 +442,7 @@ async def test_a_reply_that_outlives_the_pool_leaves_no_connection_behind() -> N
         async with pool_to(upstream.url) as pool:
             reply = await pool.send(asking())
         assert await whole(reply) == b"{}"
-        await asyncio.wait_for((await upstream.next_call()).gone.wait(), 5)
+        await left(await upstream.next_call())
 
 
 async def test_one_that_speaks_before_it_is_asked_is_no_http_upstream() -> None:
@@ -454,6 +507,86 @@ async def test_a_burst_of_connections_is_one_question_to_dns_and_a_failure_is_fo
         target = ("127.0.0.1", upstream.port)
         assert await asyncio.gather(*(ask(pool) for _ in range(5))) == [b"{}"] * 5
         assert asked == 2
+
+
+@asynccontextmanager
+async def gated_names(patch: pytest.MonkeyPatch, port: int) -> AsyncIterator[asyncio.Event]:
+    """Names are looked up once the event is set."""
+    gate = asyncio.Event()
+
+    async def ask_late(_: Dial) -> list[AddrInfoType]:
+        await gate.wait()
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+
+    patch.setattr(Dial, "_ask", ask_late)
+    yield gate
+
+
+async def test_who_leaves_takes_nobody_elses_question_along(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with (
+        raw_upstream(replying(plain(b"{}"))) as upstream,
+        gated_names(monkeypatch, upstream.port) as gate,
+        pool_to("http://x.test") as pool,
+    ):
+        leaving, staying = [asyncio.create_task(ask(pool)) for _ in range(2)]
+        await asyncio.sleep(0)
+        leaving.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await leaving
+        gate.set()
+        assert await staying == b"{}"
+
+
+async def test_a_connection_that_comes_after_the_end_is_cut(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with (
+        raw_upstream(replying(plain(b"{}"))) as upstream,
+        gated_names(monkeypatch, upstream.port) as gate,
+        pool_to("http://x.test") as pool,
+    ):
+        asked = asyncio.create_task(failure(pool))
+        await asyncio.sleep(0)
+        await pool.close()
+        gate.set()
+        assert await asked == "reset"
+        assert upstream.calls == []
+
+
+async def test_a_name_is_looked_up_again_after_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upstream_dial, "ADDRESSES_S", -1.0)
+    async with (
+        raw_upstream(replying(plain(b"{}"))) as old,
+        raw_upstream(replying(plain(b"[]"))) as new,
+    ):
+        ports = iter((old.port, new.port))
+
+        async def move(_: Dial) -> list[AddrInfoType]:
+            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", next(ports)))]
+
+        monkeypatch.setattr(Dial, "_ask", move)
+        async with pool_to("http://x.test") as pool:
+            first, second = [await pool.send(asking()) for _ in range(2)]
+            assert (await whole(first), await whole(second)) == (b"{}", b"[]")
+
+
+async def test_all_addresses_of_a_name_get_their_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with (
+        raw_upstream(replying(plain(b"{}"))) as one,
+        raw_upstream(replying(plain(b"{}"))) as other,
+    ):
+
+        async def both(_: Dial) -> list[AddrInfoType]:
+            kinds = (socket.AF_INET, socket.SOCK_STREAM, 6, "")
+            return [(*kinds, ("127.0.0.1", upstream.port)) for upstream in (one, other)]
+
+        monkeypatch.setattr(Dial, "_ask", both)
+        async with pool_to("http://two.test") as pool:
+            for reply in [await pool.send(asking()) for _ in range(4)]:
+                reply.close()
+        assert (one.connections, other.connections) == (2, 2)
 
 
 async def test_an_upstream_on_ipv6() -> None:
