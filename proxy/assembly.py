@@ -19,7 +19,8 @@ from proxy.edge.exchange import Edge
 from proxy.edge.lanes import DelayLanes
 from proxy.edge.relay import Timeouts
 from proxy.edge.server import ServerLimits
-from proxy.edge.upstream import AiohttpUpstream, Upstream, tls_context
+from proxy.edge.upstream import Upstream, tls_context
+from proxy.edge.upstream_pool import UpstreamPool
 from proxy.edge.watch import Watch
 from proxy.errors import ConfigurationError
 from proxy.networks.lookup import Networks
@@ -103,7 +104,7 @@ def make_store(settings: Settings, clock: Clock) -> Store:
     return RedisStore(settings.redis_url, timeout=settings.store.timeout)
 
 
-def make_upstream(settings: Settings, url: str) -> AiohttpUpstream:
+def make_upstream(settings: Settings, url: str) -> UpstreamPool:
     """The upstream's client. Raises ConfigurationError for TLS files that cannot be used."""
     upstream = settings.upstream
     files = (upstream.ca_file, upstream.client_cert_file, upstream.client_key_file)
@@ -111,7 +112,7 @@ def make_upstream(settings: Settings, url: str) -> AiohttpUpstream:
         tls = tls_context(*(None if file is None else str(file) for file in files))
     except OSError as error:
         raise ConfigurationError(f"upstream TLS files: {error.strerror or error}") from None
-    return AiohttpUpstream(url, connect_timeout=upstream.connect_timeout, tls=tls)
+    return UpstreamPool(url, connect_timeout=upstream.connect_timeout, tls=tls)
 
 
 def make_edge(settings: Settings, upstream: Upstream, watch: Watch) -> Edge:

@@ -50,6 +50,9 @@ FORBIDDEN = {
     "networks/lookup.py": ("time", "urllib", "proxy.settings"),
     "networks/table.py": ("time", "proxy.policy"),
     "edge": ("proxy.policy", "proxy.rules", "proxy.counters", "proxy.pipeline", "redis"),
+    "edge/upstream.py": IO,
+    "edge/upstream_parser.py": IO,
+    "edge/upstream_reply.py": IO,
     "pipeline.py": ("aiohttp", "redis", "proxy.edge"),
 }
 

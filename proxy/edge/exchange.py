@@ -176,11 +176,8 @@ class HttpExchange:
         return self._request.headers.get("Expect", "").lower() == "100-continue"
 
     def _outgoing(self, forward: Forward) -> UpstreamRequest:
-        request = self._request
-        headers = for_upstream(request.headers, request.raw_headers, forward.drop)
-        for name, value in forward.add:
-            headers[name] = value
         head = self.head
+        headers = for_upstream(head.headers, forward.drop, forward.add)
         return UpstreamRequest(head.method, head.path, forward.query, headers, forward.body)
 
     def _observer(self, reply: UpstreamReply, forward: Forward) -> ReplyReader | None:

@@ -8,9 +8,7 @@ stays behind: hop-by-hop fields, everything that `Connection` names, `Host` and 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-
-from multidict import CIMultiDict, istr
+from functools import lru_cache
 
 from proxy.head import RawHeaders
 
@@ -29,9 +27,7 @@ HOP_BY_HOP = frozenset(
     }
 )
 
-_REQUEST_DROPPED = tuple(
-    istr(name.decode()) for name in sorted(HOP_BY_HOP | {b"host", b"content-length", b"expect"})
-)
+_REQUEST_DROPPED = HOP_BY_HOP | {b"host", b"content-length", b"expect"}
 _REPLY_DROPPED = HOP_BY_HOP | {b"x-excise-request-id", b"x-excise-modified"}
 
 _PRINTABLE = re.compile(rb"[\t\x20-\x7e]*").fullmatch
@@ -62,37 +58,58 @@ DECIDING = frozenset(
 two readers that drop or map an odd byte differently would see two different requests."""
 
 
-def named_by_connection(headers: RawHeaders) -> frozenset[bytes]:
-    """Lower-case field names that the `Connection` headers declare to be hop-by-hop."""
-    values = [value for name, value in headers if name.lower() == b"connection"]
-    if not values:
-        return frozenset()
-    return frozenset(map(bytes.strip, b",".join(values).lower().split(b",")))
-
-
 def for_upstream(
-    decoded: Mapping[str, str], headers: RawHeaders, drop: Iterable[str] = ()
-) -> CIMultiDict[str]:
+    headers: RawHeaders, drop: tuple[str, ...] = (), add: tuple[tuple[str, str], ...] = ()
+) -> list[tuple[bytes, bytes]]:
     """The request's end-to-end headers, in order and original case, less `drop`.
 
-    `decoded` are the same headers as aiohttp has decoded them, which `malformed` has made sure
-    loses nothing: copying them costs a tenth of decoding the raw ones again.
+    Each of `add` takes the place of the first header of its name, and of all others; a new one
+    comes last.
     """
-    kept = CIMultiDict(decoded)
-    for field in _REQUEST_DROPPED:
-        kept.popall(field, None)
-    if "Connection" in decoded:
-        for token in named_by_connection(headers):
-            kept.popall(token.decode("latin-1"), None)
-    for name in drop:
-        kept.popall(name, None)
+    kept = _end_to_end(headers, _request_dropped(drop) if drop else _REQUEST_DROPPED)
+    for name, value in add:
+        _put(kept, (name.encode(), value.encode()))
     return kept
 
 
 def for_client(headers: RawHeaders) -> list[tuple[bytes, bytes]]:
     """The reply's end-to-end headers, in order and original case; `Content-Length` is kept."""
-    dropped = _REPLY_DROPPED | named_by_connection(headers)
-    return [pair for pair in headers if pair[0].lower() not in dropped]
+    return _end_to_end(headers, _REPLY_DROPPED)
+
+
+def _end_to_end(headers: RawHeaders, dropped: frozenset[bytes]) -> list[tuple[bytes, bytes]]:
+    """In one pass, and a second where `Connection` names more than what is dropped anyway."""
+    kept = []
+    named: frozenset[bytes] = frozenset()
+    for pair in headers:
+        name = pair[0].lower()
+        if name not in dropped:
+            kept.append(pair)
+        elif name == b"connection":
+            named = named.union(map(bytes.strip, pair[1].lower().split(b",")))
+    if named and not named <= dropped:
+        kept = [pair for pair in kept if pair[0].lower() not in named]
+    return kept
+
+
+def _put(headers: list[tuple[bytes, bytes]], pair: tuple[bytes, bytes]) -> None:
+    name = pair[0].lower()
+    size = len(name)
+    places = [
+        place for place, (key, _) in enumerate(headers) if len(key) == size and key.lower() == name
+    ]
+    if not places:
+        headers.append(pair)
+        return
+    headers[places[0]] = pair
+    for place in reversed(places[1:]):
+        del headers[place]
+
+
+@lru_cache(maxsize=64)
+def _request_dropped(drop: tuple[str, ...]) -> frozenset[bytes]:
+    """What a request loses besides; the settings know few such sets."""
+    return _REQUEST_DROPPED.union(name.lower().encode() for name in drop)
 
 
 def malformed(headers: RawHeaders) -> str | None:
