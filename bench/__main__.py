@@ -33,39 +33,14 @@ from bench.processes import (
     python,
     started,
 )
+from bench.upstream import ANSWER
 
 PROXIES = ("nginx", "minimal", "one", "memory", "redis")
 BASE = "minimal"
 CALLERS = 64
-WORDS = (
-    *(
-        "tell",
-        "explain",
-        "write",
-        "the",
-        "a",
-        "of",
-        "and",
-        "about",
-        "their",
-        "garden",
-        "engine",
-        "market",
-    ),
-    *(
-        "river",
-        "history",
-        "with",
-        "for",
-        "from",
-        "under",
-        "small",
-        "number",
-        "question",
-        "simple",
-        "letter",
-    ),
-    *("people", "water", "light", "model", "story", "answer", "reason", "before", "between"),
+VOCABULARY = (
+    "tell explain write the a of and about their garden engine market river history with for from under "
+    "small number question simple letter people water light model story answer reason, before. between"
 )
 NAMES = {
     "nginx": "nginx proxy_pass",
@@ -74,23 +49,6 @@ NAMES = {
     "memory": "Excise, four kinds, memory",
     "redis": "Excise, four kinds, Redis",
 }
-ANSWER = json.dumps(
-    {
-        "id": "chatcmpl-1",
-        "object": "chat.completion",
-        "created": 1700000000,
-        "model": "large-1",
-        "choices": [
-            {
-                "index": 0,
-                "message": {"role": "assistant", "content": "An answer of moderate length. " * 8},
-                "finish_reason": "stop",
-            }
-        ],
-        "usage": {"prompt_tokens": 200, "completion_tokens": 60, "total_tokens": 260},
-    },
-    separators=(",", ":"),
-)
 
 
 @dataclass
@@ -182,10 +140,12 @@ def per_request(made: Rig, name: str, script: Path, seconds: float, connections:
 
 def script_of(folder: Path, body_kb: float, *, stream: bool) -> Path:
     """Requests of CALLERS keys in turn, of which no two prompts are alike."""
+    # An escaped quote or line break every 200 characters or so, as prose has.
+    words = [*VOCABULARY.split() * 3, '"so', 'it"', "\n"]
     bodies = []
     for caller in range(CALLERS):
         chance = random.Random(caller)
-        text = " ".join(chance.choice(WORDS) for _ in range(int(body_kb * 200)))
+        text = " ".join(chance.choice(words) for _ in range(int(body_kb * 200)))
         fields: dict[str, object] = {
             "model": "large-1",
             "messages": [{"role": "user", "content": text[: int(body_kb * 1024)]}],
@@ -224,13 +184,38 @@ def measure_requests(folder: Path, options: argparse.Namespace) -> dict[str, lis
     return results
 
 
+def measure_bodies(folder: Path, options: argparse.Namespace) -> dict[str, list[float]]:
+    """CPU µs per request by which a long prompt is dearer than one of 1 KB."""
+    costs: dict[float, dict[str, list[float]]] = {}
+    port = free_port()
+    upstream = python("bench.upstream", port, 0, 0)
+    proxies = [name for name in options.proxies if name != "nginx"]
+    with rig(folder, proxies, upstream, port, options.policy) as made:
+        for size in (1, options.long_kb):
+            script = script_of(folder, size, stream=False)
+            costs[size] = {name: [] for name in proxies}
+            for name in proxies:
+                load(made.ports[name], script, 1, 8)
+            for _ in range(options.rounds):
+                for name in proxies:
+                    cost = per_request(made, name, script, options.seconds, 8)
+                    costs[size][name].append(cost)
+    return {
+        name: [
+            long - short
+            for long, short in zip(costs[options.long_kb][name], costs[1][name], strict=True)
+        ]
+        for name in proxies
+    }
+
+
 def measure_chunks(folder: Path, options: argparse.Namespace) -> dict[str, list[float]]:
     """CPU µs per chunk: of a long stream, less what a stream of one chunk costs."""
     costs: dict[int, dict[str, list[float]]] = {}
     script = script_of(folder, 1, stream=True)
     for chunks in (1, options.chunks):
         port = free_port()
-        upstream = python("bench.stream_upstream", port, chunks, 5)
+        upstream = python("bench.upstream", port, chunks, 5)
         costs[chunks] = {name: [] for name in options.proxies}
         with rig(folder, options.proxies, upstream, port, options.policy) as made:
             for name in options.proxies:
@@ -266,10 +251,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=4)
-    parser.add_argument("--only", choices=("requests", "streams"))
+    parser.add_argument("--only", choices=("requests", "streams", "bodies"))
     parser.add_argument("--proxies", type=lambda text: text.split(","), default=list(PROXIES))
     parser.add_argument("--policy", type=Path, default=HERE / "policy.yaml")
     parser.add_argument("--body-kb", type=float, default=1)
+    parser.add_argument("--long-kb", type=float, default=400)
     parser.add_argument("--chunks", type=int, default=200)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
@@ -281,12 +267,14 @@ def main() -> None:
     found: dict[str, dict[str, list[float]]] = {}
     with tempfile.TemporaryDirectory(prefix="excise-bench-") as name:
         folder = Path(name)
-        if options.only != "streams":
-            found["request"] = measure_requests(folder, options)
-            print(table("request", found["request"]), flush=True)
-        if options.only != "requests":
-            found["chunk"] = measure_chunks(folder, options)
-            print("\n" + table("streamed chunk", found["chunk"]), flush=True)
+        for only, what, measure in (
+            ("requests", "request", measure_requests),
+            ("streams", "streamed chunk", measure_chunks),
+            ("bodies", f"{options.long_kb:g} KB prompt, over 1 KB", measure_bodies),
+        ):
+            if options.only in {None, only}:
+                found[what] = measure(folder, options)
+                print(table(what, found[what]) + "\n", flush=True)
     if options.json:
         options.json.write_text(json.dumps(found, indent=2))
 

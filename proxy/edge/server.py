@@ -76,10 +76,15 @@ class DataConnection(web.RequestHandler):
         name = self.peername
         return name[0] if isinstance(name, tuple) else ""
 
+    @property
+    def _awaits_head(self) -> bool:
+        """Whether bytes belong to a head: a body may come before aiohttp's task wakes to its head."""
+        return self._waiter is not None and not self._waiter.done()
+
     def data_received(self, data: bytes) -> None:
         """Feed the parser, and bound the time that an unfinished head may take."""
         before = self._request_count
-        if self._waiter is not None and not self._head_bytes:
+        if self._awaits_head and not self._head_bytes:
             self._line = data[:MAX_LINE]
         super().data_received(data)
         if self._request_count != before:
@@ -87,7 +92,7 @@ class DataConnection(web.RequestHandler):
             if self._head_wait is not None:
                 self._head_wait.stop()
                 self._head_wait = None
-        elif self._waiter is not None:
+        elif self._awaits_head:
             self._head_goes_on(len(data))
 
     def _head_goes_on(self, size: int) -> None:

@@ -1,15 +1,20 @@
 """Bodies that parsers could read differently are refused, with stable reasons and no body text."""
 
 import re
+from typing import Any
 
 import jiter
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from proxy.dialects.jsonbody import (
     MAX_DEPTH,
     MAX_VALUES,
     UnreadableBody,
+    _holds_more_than,
+    _more_values_than,
     array,
     boolean,
     integer,
@@ -64,6 +69,7 @@ def nested(depth: int) -> bytes:
         (b'{"a":[' + b"1," * (MAX_VALUES + 1) + b"1]}", "too_many_values"),
         (b'{"a":[' + b'"",' * (MAX_VALUES + 1) + b'""]}', "too_many_values"),
         (b'{"a":[' + b"[]," * (MAX_VALUES + 1) + b"1]}", "too_many_values"),
+        (b'{"a":[' + b"[]," * (2 * MAX_VALUES) + b"1]}", "too_many_values"),
     ],
 )
 def test_a_body_that_is_not_one_unambiguous_object_is_refused(body: bytes, reason: str) -> None:
@@ -193,3 +199,28 @@ def test_only_blocks_of_plain_text_are_read_the_short_way(other: object) -> None
     plain = {"type": "text", "text": "a"}
     assert plain_texts([plain, plain]) == ["a", "a"]
     assert plain_texts([plain, other]) is None
+
+
+TEXTS = st.text('",[{\\\\ab', max_size=9)
+
+
+@given(
+    st.dictionaries(
+        TEXTS,
+        st.recursive(
+            st.integers(0, 9) | TEXTS,
+            lambda inner: st.lists(inner, max_size=9) | st.dictionaries(TEXTS, inner, max_size=9),
+        ),
+    ),
+    st.integers(1, 40),
+)
+def test_values_are_counted_alike_before_and_after_parsing(value: Any, most: int) -> None:
+    body = orjson.dumps(value)
+    assert _holds_more_than(value, most) is _more_values_than(body, most)
+
+
+@pytest.mark.parametrize("size", [MAX_VALUES + 9, 6 * MAX_VALUES])
+@pytest.mark.parametrize("text", [",", '"[{', "\\"])
+def test_punctuation_in_a_long_prompt_is_no_value(text: str, size: int) -> None:
+    body = orjson.dumps({"messages": [{"content": text * size}]})
+    assert read_json(body) == {"messages": [{"content": text * size}]}
