@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from proxy.events import FIELDS
+
 HERE = Path(__file__).parent.parent
 DOCUMENTS = [*HERE.glob("*.md"), *(HERE / "docs").rglob("*.md")]
 
@@ -48,3 +50,10 @@ def test_every_environment_name_in_the_documents_is_a_setting() -> None:
     for document in DOCUMENTS:
         named = set(re.findall(r"\bEXCISE_[A-Z_0-9]+\b", document.read_text(encoding="utf-8")))
         assert named - known == set(), document.name
+
+
+def test_every_field_of_an_event_has_its_purpose_on_the_privacy_page() -> None:
+    page = (HERE / "docs/privacy.md").read_text("utf-8")
+    table = [line.split("|")[1] for line in page.splitlines() if line.startswith("| `")]
+    told = [name for names in table for name in re.findall(r"`([\w.]+)`", names)]
+    assert sorted(told) == sorted(FIELDS), "each field once, and no other"

@@ -39,7 +39,9 @@ _CLAIMS: Final = (
     (b"okhttp", "okhttp"),
     (b"mozilla", "browser"),
 )
-_OPENAI_PYTHON: Final = (b"openai/python", b"asyncopenai/python")
+_OWN_ORDER: Final = (b"openai/python", b"asyncopenai/python", b"claude-cli")
+"""Programs that write a body's keys in an order of their own, `messages` or `model` first. Anthropic's SDK
+for Python writes the alphabet itself, and callers of an SDK for JavaScript write what they like."""
 _HTTPX: Final = [b"host", b"accept-encoding", b"connection"]
 _VOLATILE: Final = frozenset(
     (
@@ -99,8 +101,8 @@ class _Hand:
 
     family: str | None
     claimed: str | None
-    messages_first: bool
-    """It claims the OpenAI SDK for Python, which writes `messages` first, whatever follows."""
+    own_order: bool
+    """It claims a program that never writes a body's keys by the alphabet."""
     contradictions: tuple[str, ...]
     mark: str
 
@@ -131,7 +133,7 @@ def client_stack(
             found += ("json",)
         if html_escaped and claimed in {"httpx", "node", "requests", "aiohttp"}:
             found += ("json_escapes",)
-        if marshalled_map and hand.messages_first:
+        if marshalled_map and hand.own_order:
             found += ("json_order",)
     family = hand.family
     return ClientStack(
@@ -151,12 +153,12 @@ def _hand(names: tuple[bytes, ...], agent: bytes, lang: bytes) -> _Hand:
     spoken = {b"python": "httpx", b"js": "node"}.get(lang.lower())
     if spoken is not None and claimed in {"httpx", "node"} and spoken != claimed:
         contradictions += ("stainless",)
-    openai = agent.lower().startswith(_OPENAI_PYTHON)
+    own_order = agent.lower().startswith(_OWN_ORDER)
     if not names:
-        return _Hand(None, claimed, openai, contradictions, "")
+        return _Hand(None, claimed, own_order, contradictions, "")
     lasting = b"\n".join(name for name in names if _lasts(name.lower()))
     mark = blake2b(lasting, digest_size=3).hexdigest()
-    return _Hand(family, claimed, openai, contradictions, f".{mark}")
+    return _Hand(family, claimed, own_order, contradictions, f".{mark}")
 
 
 def _lasts(name: bytes) -> bool:

@@ -185,7 +185,7 @@ def test_a_relay_that_pins_an_identity_over_its_own_hand_contradicts_itself() ->
     )
     stack = stack_of(claims, b'{"max_tokens":1,"messages":[]}', ("max_tokens", "messages"))
     assert (stack.family, stack.claimed) == ("go", "node")
-    assert stack.contradictions == ("headers",)
+    assert stack.contradictions == ("headers", "json_order")
     escaped = stack_of(claims, b'{"messages":"\\u003c"}')
     assert "json_escapes" in escaped.contradictions
 
