@@ -1,15 +1,18 @@
 # docker build -t excise .
 # docker run --rm -p 8080:8080 -e EXCISE_UPSTREAM=https://api.openai.com excise
-FROM python:3.12-slim AS build
+# One Python for both stages; to pin the very image, give its digest:
+# docker build --build-arg PYTHON=python:3.12.12-slim-bookworm@sha256:… .
+ARG PYTHON=python:3.12.12-slim-bookworm
+FROM $PYTHON AS build
 WORKDIR /src
 COPY requirements.lock pyproject.toml README.md LICENSE ./
 RUN python -m venv /opt/excise \
- && /opt/excise/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements.lock
+ && /opt/excise/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 COPY proxy proxy
 COPY policies policies
 RUN /opt/excise/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps --no-build-isolation .
 
-FROM python:3.12-slim
+FROM $PYTHON
 COPY --from=build /opt/excise /opt/excise
 ENV PATH=/opt/excise/bin:$PATH \
     EXCISE_LISTEN=0.0.0.0:8080 \

@@ -10,6 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 UPSTREAM ?=
 POLICY ?=
+# The locks name everything: --no-deps leaves pip nothing to resolve, and so nothing newer to find.
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .PHONY: setup run test check format bench lock clean
@@ -21,12 +22,13 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.run: requirements.lock pyproject.toml | $(VENV)/bin/python
-	$(PIP_INSTALL) --require-hashes -r requirements.lock
+	$(PIP_INSTALL) --no-deps --require-hashes -r requirements.lock
 	$(PIP_INSTALL) --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(VENV)/.dev: requirements-dev.lock $(VENV)/.run
-	$(PIP_INSTALL) --require-hashes -r requirements-dev.lock
+	$(PIP_INSTALL) --no-deps --require-hashes -r requirements-dev.lock
+	$(BIN)/python -m pip check --quiet --disable-pip-version-check
 	@touch $@
 
 run: $(VENV)/.run

@@ -16,7 +16,7 @@ from proxy.clock import SystemClock
 from proxy.demo.show import Audience, perform, table
 
 FRAME_S = 0.2
-WIDTH = 132
+WIDTH = 148
 
 
 @click.command()
