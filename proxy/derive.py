@@ -36,16 +36,19 @@ class Deriver:
     def signals(self, head: Head, ask: Ask, body: bytes, wants: frozenset[Signal]) -> Signals:
         """The signals that are wanted; all others are as if there were none."""
         stack = self._stack(head, ask, body)
-        if not wants:
-            return Signals(client=stack.fingerprint, contradictions=stack.contradictions)
+        first = Signals(client=stack.fingerprint, contradictions=stack.contradictions)
+        return self.of_ask(ask, wants, first) if wants else first
+
+    def of_ask(self, ask: Ask, wants: frozenset[Signal], client: Signals) -> Signals:
+        """The same of what a body asks besides, by the `client` whose hand its first ask has shown."""
         text = prompt_text(ask) if wants & _OF_PROMPT else ""
         return Signals(
             prompt=self._marks(text) if "prompt" in wants else (),
             system=self._system(ask.system[:SAMPLE]) if "system" in wants else None,
             template=self._template(text) if "template" in wants else None,
             language=language_group(text) if "language" in wants else None,
-            client=stack.fingerprint,
-            contradictions=stack.contradictions,
+            client=client.client,
+            contradictions=client.contradictions,
         )
 
     def _stack(self, head: Head, ask: Ask, body: bytes) -> ClientStack:

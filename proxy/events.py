@@ -15,7 +15,7 @@ from proxy.client.address import canonical, subnet
 from proxy.clock import utc
 from proxy.decision import Verb
 from proxy.dialects.base import ReplyReader
-from proxy.facts import Ask, Client, Signals
+from proxy.facts import ANSWERING, Ask, Client, Route, Signals
 from proxy.passage import Progress
 from proxy.policy.suspicion import Standing
 from proxy.visit import Visit
@@ -80,6 +80,12 @@ FIELDS: Final[dict[str, tuple[str, str]]] = {
     "request.language": ("text", "of the newest prompt, as far as small words or script tell"),
     "request.tools": ("number", "tools declared"),
     "request.logprobs": ("flag", "whether log probabilities were asked for"),
+    "request.prompt_logprobs": (
+        "flag",
+        "whether log probabilities of the prompt itself were asked for",
+    ),
+    "request.constrained": ("flag", "whether the server's grammar or choices force the answer"),
+    "request.asks": ("number", "prompts or requests in one body, where not one"),
     "request.reasoning": ("text", "reasoning effort or thinking budget that was asked for"),
     "decision": ("text", "allow, log, delay, degrade, throttle or block"),
     "rule": ("text", "rule, gate or limit that decided; null where none did"),
@@ -216,6 +222,8 @@ class EventBuilder:
         event["request.bytes"] = len(visit.body)
         if (ask := visit.ask) is not None:
             _add_ask(event, ask)
+            if visit.read is not None and visit.read.more:
+                event["request.asks"] = 1 + len(visit.read.more)
             _add_signals(event, visit.signals)
         event["decision"] = verb.word
         event["rule"] = decision.rule
@@ -318,6 +326,10 @@ def _add_ask(event: Event, ask: Ask) -> None:
         event["request.tools"] = len(ask.tools)
     if ask.logprobs:
         event["request.logprobs"] = True
+    if ask.prompt_logprobs:
+        event["request.prompt_logprobs"] = True
+    if ask.constrained:
+        event["request.constrained"] = True
     if ask.reasoning is not None:
         reasoning = ask.reasoning
         event["request.reasoning"] = str(reasoning.effort or reasoning.budget_tokens)[:32]
@@ -394,12 +406,12 @@ def _add_answer(event: Event, visit: Visit, progress: Progress) -> None:
         event["response.bytes"] = progress.bytes_out
     reader = visit.reader
     if reader is not None:
-        _add_reply(event, reader)
+        _add_reply(event, reader, visit.route)
     elif visit.ask is not None:
         event["gen_ai.usage.input_tokens"] = event["gen_ai.usage.output_tokens"] = 0
 
 
-def _add_reply(event: Event, reader: ReplyReader) -> None:
+def _add_reply(event: Event, reader: ReplyReader, route: Route | None) -> None:
     if reader.response_id is not None:
         event["gen_ai.response.id"] = reader.response_id
     if reader.response_model is not None:
@@ -412,10 +424,10 @@ def _add_reply(event: Event, reader: ReplyReader) -> None:
         event["gen_ai.usage.input_tokens"] = usage.input_tokens
     if usage is not None and usage.reasoning_tokens is not None:
         event["gen_ai.usage.reasoning_tokens"] = usage.reasoning_tokens
-    if output is None:
+    if output is None and (route is None or route.operation in ANSWERING):
         output = reader.estimated_output_tokens()
         event["usage.estimated"] = True
-    event["gen_ai.usage.output_tokens"] = output
+    event["gen_ai.usage.output_tokens"] = output or 0
 
 
 def _level(verb: Verb, progress: Progress) -> Level:

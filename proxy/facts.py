@@ -15,9 +15,56 @@ AccountSource = Literal["key", "file", "gateway"]
 ACCOUNT_SOURCES: Final = get_args(AccountSource)
 PROFILES: Final = ("agent", "batch", "eval", "gateway", "multi_tenant", "rag")
 """What an account may declare itself to be."""
-DIALECTS: Final = ("anthropic_messages", "gemini_generate", "openai_chat", "openai_responses")
-OPERATIONS: Final = ("chat",)
-"""`gen_ai.operation.name` of the routes that are inspected."""
+DIALECTS: Final = (
+    "anthropic_batches",
+    "anthropic_complete",
+    "anthropic_messages",
+    "gemini_batch",
+    "gemini_embed",
+    "gemini_generate",
+    "openai_chat",
+    "openai_completions",
+    "openai_files",
+    "openai_inputs",
+    "openai_responses",
+)
+OPERATIONS: Final = (
+    "batch",
+    "cache",
+    "chat",
+    "classify",
+    "conversation",
+    "count_tokens",
+    "embeddings",
+    "image",
+    "moderations",
+    "rerank",
+    "score",
+    "text_completion",
+    "tokenize",
+)
+"""`gen_ai.operation.name` of the routes that are inspected or metered."""
+PROMPTING: Final = frozenset({"chat", "conversation", "text_completion"})
+"""Operations whose prompts a model answers. What only counts, embeds or looks at a text is cheap, and would
+drown in repeats whatever is told of prompts."""
+ANSWERING: Final = PROMPTING | {"batch"}
+"""Operations whose replies hold what a model has said: of others no output is estimated."""
+ALSO_SERVED: Final = (
+    "assistants",
+    "audio",
+    "containers",
+    "evals",
+    "file_batches",
+    "fine_tuning",
+    "interactions",
+    "invocations",
+    "native_generate",
+    "predict",
+    "uploads",
+    "vector_stores",
+    "videos",
+)
+"""Names of refused routes that a policy may serve uninspected; docs/routes.md has their paths."""
 
 NETWORK_KINDS: Final = (
     "business",
@@ -118,6 +165,12 @@ class Ask:
     """False where a stream would end without its usage unless the proxy asks for it."""
     parameters: tuple[str, ...] = ()
     """Top-level keys of the body in wire order."""
+    prompt_logprobs: bool = False
+    """Whether log probabilities of the prompt itself are asked for: `echo` with `logprobs`, vLLM's
+    `prompt_logprobs`."""
+    constrained: bool = False
+    """Whether the answer is forced into a form by the server's own grammar, choices or pattern, as vLLM
+    and SGLang can: a few forced tokens at a time read a model's distribution."""
 
 
 @value
@@ -131,6 +184,8 @@ class Route:
     """OpenTelemetry `gen_ai.operation.name`: chat, embeddings, …; empty for metadata routes."""
     template: str
     """The path with its variable parts named, safe as a metric label."""
+    name: str = ""
+    """Of a refused route: the name by which a policy may serve it after all."""
 
 
 Signal = Literal["client", "language", "prompt", "system", "template"]
@@ -170,6 +225,8 @@ class Facts:
     """Keyed hash of the end user, always read within its account."""
     request_bytes: int = 0
     signals: Signals = NO_SIGNALS
+    answers: int = 1
+    """How many answers this asks for: what a limit of requests counts."""
 
 
 @value

@@ -38,11 +38,14 @@ class Forwarding:
             add = (self.credential,)
         read = visit.read
         asked = False
-        if read is not None and self.ask_usage:
+        route = visit.route
+        metered = route is not None and route.kind == "metered"
+        if self.ask_usage and (metered or read is not None):
             # A compressed reply could not be read for its usage.
             add += _IDENTITY
-            assert visit.route is not None
-            changed = dialect(visit.route.dialect).ask_usage(visit.body, read.parsed)
+        if read is not None and self.ask_usage:
+            assert route is not None
+            changed = dialect(route.dialect).ask_usage(visit.body, read.parsed)
             # A stream may last for many minutes, and what was parsed weighs more than the body.
             visit.read = replace(read, parsed={})
             if changed is not None:
@@ -54,9 +57,10 @@ class Forwarding:
 
 def _observing(visit: Visit, asked: bool) -> Callable[[int, bool], ReplyReader | None]:
     def observe(status: int, streamed: bool) -> ReplyReader | None:
-        if visit.read is None or visit.route is None or status >= 300:
+        route = visit.route
+        if route is None or status >= 300 or (visit.read is None and route.kind != "metered"):
             return None
-        speaker = dialect(visit.route.dialect)
+        speaker = dialect(route.dialect)
         visit.reader = speaker.reply_reader(streamed=streamed, drop_usage=asked and streamed)
         return visit.reader
 

@@ -75,6 +75,24 @@ class Judgement:
     counted: Counted = field(default_factory=list)
     counted_locally: Counted = field(default_factory=list)
 
+    def absorb(self, other: Judgement) -> None:
+        """Take over what has been found about something else in the same request: one finding a rule,
+        the strongest."""
+        for found in other.found:
+            at = next((at for at, one in enumerate(self.found) if _same(one, found)), None)
+            if at is None:
+                self.found.append(found)
+            elif _strength(found) > _strength(self.found[at]):
+                self.found[at] = found
+        if other.found:
+            self.decision = decide(self.found)
+        if other.store != "unused":
+            self.store = other.store
+        self.blocked_by = self.blocked_by or other.blocked_by
+        self.store_s += other.store_s
+        self.counted += other.counted
+        self.counted_locally += other.counted_locally
+
     @property
     def watches(self) -> bool:
         """Whether nothing may be refused: shadow mode, or an allowance."""
@@ -298,6 +316,14 @@ class Judge:
         if "|" in subject:
             return self._bounds.admit(subject, f"account:{client.account}", now, PER_ACCOUNT)
         return subject
+
+
+def _same(one: RuleFinding, other: RuleFinding) -> bool:
+    return (one.rule, one.kind, one.shadow) == (other.rule, other.kind, other.shadow)
+
+
+def _strength(found: RuleFinding) -> tuple[Verb, float]:
+    return found.verb, max(found.finding.wait_s or 0.0, found.finding.retry_after_s or 0.0)
 
 
 def _score_ops(policy: Policy, suspects: list[tuple[str, str]]) -> list[Op]:

@@ -12,17 +12,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import chain
 
 from proxy.client.identity import Identifier
 from proxy.client.proofs import Proofs
 from proxy.clock import Clock
 from proxy.decision import Decision, Finding, RuleFinding, Verb
 from proxy.derive import Deriver
-from proxy.dialects.base import UnreadableBody
+from proxy.dialects.base import ReadAsk, UnreadableBody
 from proxy.dialects.carriage import refuse_other_encodings
 from proxy.dialects.routes import dialect, dialect_for_errors, find_route
 from proxy.errors import Refusal
-from proxy.facts import NO_SIGNALS, Client, Facts, Route
+from proxy.facts import NO_SIGNALS, Ask, Client, Facts, Route
 from proxy.forwarding import Forwarding
 from proxy.ids import request_id
 from proxy.judgement import STORE_GONE, Judge, Judgement
@@ -31,8 +32,12 @@ from proxy.policy.model import Policy
 from proxy.policy.select import Stage
 from proxy.visit import Mode, Visit
 
+BREATH = 16
+"""Asks of one body that are judged before other requests get their turn."""
+
 FAULT = Refusal(500, "internal_error", "The request could not be handled.", close=True)
 UNKNOWN_ROUTE = Refusal(404, "unknown_route", "This route is not served here.")
+REFUSED_ROUTE = Refusal(404, "refused_route", "This route is not served here.")
 
 
 class Pipeline:
@@ -99,13 +104,20 @@ class Pipeline:
             await self._recall(visit, visit.client)
         early = exchange.reads_early
         if not early:
-            refusal = await self._judged(exchange, visit, "identity")
+            refusal = await self._judged(visit, "identity")
             if refusal is not None:
                 return refusal
         refusal = await self._read(exchange, visit)
         if refusal is not None:
             return refusal
-        return await self._judged(exchange, visit, "all" if early else "body")
+        refusal = await self._judged(visit, "all" if early else "body")
+        if refusal is None and visit.read is not None:
+            refusal = await self._judged_besides(visit, visit.read, late=not early)
+        if refusal is not None or visit.judgement is None:
+            return refusal
+        if visit.judgement.decision.delay_s > 0:
+            return await self._held(exchange, visit, visit.judgement)
+        return None
 
     def _identify(self, visit: Visit) -> Refusal | None:
         head, policy = visit.head, visit.policy
@@ -115,8 +127,15 @@ class Pipeline:
         # Where our own key is sent for every caller, watching alone would be an open relay, and to
         # routes that nobody has looked at: our key may do more there than any caller's.
         watching = visit.watching and not self._identifier.only_known
-        unknown = route.kind == "unknown" and policy.unknown_routes == "block"
-        if unknown or route.kind == "refused":
+        if route.kind == "refused" and route.name in policy.also_serve:
+            visit.route = replace(route, kind="metered")
+        elif route.kind == "refused":
+            refusal = self._gate(
+                visit, "unknown_routes", REFUSED_ROUTE, watching=watching, route=route.name
+            )
+            if refusal is not None:
+                return refusal
+        elif route.kind == "unknown" and policy.unknown_routes == "block":
             refusal = self._gate(visit, "unknown_routes", UNKNOWN_ROUTE, watching=watching)
             if refusal is not None:
                 return refusal
@@ -146,7 +165,7 @@ class Pipeline:
                 return self._gate(visit, "uninspectable", refusal, watching=visit.watching)
         return None
 
-    async def _judged(self, exchange: Exchange, visit: Visit, stage: Stage) -> Refusal | None:
+    async def _judged(self, visit: Visit, stage: Stage) -> Refusal | None:
         client, route = visit.client, visit.route
         if visit.mode == "bypass" or client is None or route is None:
             return None
@@ -157,14 +176,40 @@ class Pipeline:
         facts = self._derive(visit, client, route)
         await self._judge.judge(judgement, facts, stage)
         visit.decide_s += self._clock.monotonic() - started
-        if judgement.blocked_by is not None:
-            return STORE_GONE
-        decision = judgement.decision
-        if decision.verb.refuses:
-            return _refusal(decision, visit.policy)
-        if decision.delay_s > 0 and stage != "identity":
-            return await self._held(exchange, visit, judgement)
+        return _refused_by(judgement)
+
+    async def _judged_besides(self, visit: Visit, read: ReadAsk, *, late: bool) -> Refusal | None:
+        """What one body asks besides its first ask is judged as if it had come by itself, until
+        something refuses: then all of it is refused, and nothing stays counted."""
+        judgement, ask = visit.judgement, read.ask
+        besides: list[tuple[Facts, Stage]] = []
+        client, route = visit.client, visit.route
+        if judgement is None or client is None or route is None:
+            return None
+        if late and ask.choices > 1:
+            # The identity was judged before anybody knew how many answers are asked for.
+            besides.append((Facts(client, route, answers=ask.choices - 1), "identity"))
+        started = self._clock.monotonic()
+        for number, (facts, stage) in enumerate(
+            chain(besides, ((self._besides(visit, client, route, one), "all") for one in read.more))
+        ):
+            if number % BREATH == BREATH - 1:
+                await asyncio.sleep(0)
+            one = Judgement(judgement.policy, judgement.shadow)
+            await self._judge.judge(one, facts, stage)
+            judgement.absorb(one)
+            if (refusal := _refused_by(judgement)) is not None:
+                return refusal
+        visit.decide_s += self._clock.monotonic() - started
         return None
+
+    def _besides(self, visit: Visit, client: Client, route: Route, ask: Ask) -> Facts:
+        """The facts of one more ask in the same body."""
+        end_user = visit.end_user
+        if ask.end_user is not None:
+            end_user = self._identifier.end_user_id(client, ask.end_user)
+        signals = self._deriver.of_ask(ask, visit.policy.wants, visit.signals)
+        return Facts(client, route, ask, end_user, len(visit.body), signals, ask.choices)
 
     def _derive(self, visit: Visit, client: Client, route: Route) -> Facts:
         ask = visit.ask
@@ -174,7 +219,8 @@ class Pipeline:
             return Facts(client, route)
         if visit.signals is NO_SIGNALS:
             visit.signals = self._deriver.signals(visit.head, ask, visit.body, visit.policy.wants)
-        return Facts(client, route, ask, visit.end_user, len(visit.body), visit.signals)
+        body = len(visit.body)
+        return Facts(client, route, ask, visit.end_user, body, visit.signals, ask.choices)
 
     async def _held(self, exchange: Exchange, visit: Visit, judgement: Judgement) -> Refusal | None:
         decision, client = judgement.decision, visit.client
@@ -193,9 +239,11 @@ class Pipeline:
         )
         return _refusal(decision, visit.policy) if decision.verb.refuses else None
 
-    def _gate(self, visit: Visit, name: str, refusal: Refusal, *, watching: bool) -> Refusal | None:
+    def _gate(
+        self, visit: Visit, name: str, refusal: Refusal, *, watching: bool, **evidence: str
+    ) -> Refusal | None:
         """A gate of the policy: refuses, or only says so while the process or policy watches."""
-        found = Finding(refusal.reason, {})
+        found = Finding(refusal.reason, dict(evidence))
         visit.gates += (RuleFinding(name, "gate", "listed", watching, Verb.BLOCK, found),)
         return None if watching else refusal
 
@@ -217,6 +265,14 @@ class Pipeline:
         status = exchange.progress.status
         if serves_a_model and status is not None and 200 <= status < 300:
             self._proofs.record(client)
+
+
+def _refused_by(judgement: Judgement) -> Refusal | None:
+    if judgement.blocked_by is not None:
+        return STORE_GONE
+    if judgement.decision.verb.refuses:
+        return _refusal(judgement.decision, judgement.policy)
+    return None
 
 
 def _unreadable(error: UnreadableBody) -> Refusal:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from proxy.decision import ALLOWED, Decision, RuleFinding, Verb
+from proxy.decision import ALLOWED, Decision, Evidence, RuleFinding, Verb
 from proxy.dialects.base import ReadAsk, ReplyReader
 from proxy.errors import Refusal
 from proxy.facts import NO_SIGNALS, Ask, Client, Route, Signals
@@ -60,18 +60,23 @@ class Visit:
         if self.gates:
             decision = replace(decision, findings=self.gates + decision.findings)
         if self.refused and self.refusal is not None and not decision.verb.refuses:
-            rule, kind = self._refused_by()
+            rule, kind, evidence = self._refused_by()
             verb = Verb.THROTTLE if self.refusal.retry_after_s else Verb.BLOCK
             decision = replace(
-                decision, verb=verb, rule=rule, kind=kind, reason=self.refusal.reason
+                decision,
+                verb=verb,
+                rule=rule,
+                kind=kind,
+                reason=self.refusal.reason,
+                evidence=evidence,
             )
         return decision
 
-    def _refused_by(self) -> tuple[str | None, str]:
-        """(name, kind) of what refused, where no rule's finding did."""
+    def _refused_by(self) -> tuple[str | None, str, Evidence]:
+        """(name, kind, evidence) of what refused, where no rule's finding did."""
         for gate in self.gates:
             if not gate.shadow:
-                return gate.rule, gate.kind
+                return gate.rule, gate.kind, gate.finding.evidence
         if self.judgement is not None and self.judgement.blocked_by is not None:
-            return self.judgement.blocked_by, "store"
-        return None, "limit"
+            return self.judgement.blocked_by, "store", {}
+        return None, "limit", {}

@@ -21,16 +21,16 @@ rules:
   - name: slow
     kind: rate_limit
     per: address
-    limit: 2/second
-    burst: 1
+    limit: 4/second
+    burst: 2
     action: {delay: {at_most: 1s, then: throttle}}
     match: {model: slow}
     score: 5
   - name: also-slow
     kind: rate_limit
     per: address
-    limit: 2/second
-    burst: 1
+    limit: 4/second
+    burst: 2
     action: {delay: {at_most: 1s}}
     match: {model: slow}
   - {name: watched, kind: rate_limit, per: address, limit: 1/hour, burst: 1, action: throttle, mode: shadow}
@@ -53,6 +53,8 @@ RICH = json.dumps(
         "temperature": 0.5,
         "user": "u1",
         "logprobs": True,
+        "prompt_logprobs": 1,
+        "guided_choice": ["a", "b"],
         "reasoning_effort": "low",
         "tools": [{"type": "function", "function": {"name": "f", "parameters": {}}}],
     }
@@ -104,6 +106,7 @@ async def test_documented_fields_are_emitted_and_no_others(tmp_path: Path) -> No
             await excise.exchange(post(RICH, headers=known))
         await excise.exchange(post(CHAT, headers=("x-api-key: k", "X-Forwarded-For: bogus")))
         await excise.exchange(post(b"{"))
+        await excise.exchange(post(b'{"model":"m","prompt":["a","b"]}', "/v1/completions"))
         reader, writer = await excise.send(post(STREAMED))
         await read_head(reader)
         await reader.readuntil(b"\n\n")

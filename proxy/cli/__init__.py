@@ -13,6 +13,7 @@ from proxy.cli.explain import explain
 from proxy.cli.forget import forget
 from proxy.cli.key_id import key_id
 from proxy.cli.networks import networks
+from proxy.cli.routes import routes
 from proxy.cli.rules import rules
 from proxy.cli.schema import schema
 from proxy.cli.serve import serve
@@ -28,6 +29,7 @@ def main() -> None:
 main.add_command(serve)
 main.add_command(check)
 main.add_command(rules)
+main.add_command(routes)
 main.add_command(schema)
 main.add_command(tail)
 main.add_command(explain)

@@ -49,9 +49,19 @@ _BLOCK_KEYS = frozenset(
 )
 
 
-def read(body: bytes, _path: str = "") -> ReadAsk:
-    """See `Dialect.read`. Built by position, like the OpenAI one, for speed."""
+def read(body: bytes, path: str = "") -> ReadAsk:
+    """See `Dialect.read`."""
     parsed = read_json(body)
+    return ReadAsk(_ask(parsed), parsed)
+
+
+def asks_of(parsed: JsonObject, _path: str) -> tuple[Ask, ...]:
+    """See `Dialect.asks_of`."""
+    return (_ask(parsed),)
+
+
+def _ask(parsed: JsonObject) -> Ask:
+    """Built by position, like the OpenAI one, for speed."""
     refuse_lookalikes(parsed, _KEYS)
     get = parsed.get
     messages = get("messages")
@@ -66,7 +76,7 @@ def read(body: bytes, _path: str = "") -> ReadAsk:
     if later_system:
         system = "\n".join([system, *later_system] if system else later_system)
     thinking, output_config = get("thinking"), get("output_config")
-    ask = Ask(
+    return Ask(
         None if (value := get("model")) is None else string(value, "model"),
         tuple(turns),
         system or "",
@@ -80,11 +90,10 @@ def read(body: bytes, _path: str = "") -> ReadAsk:
         (),
         _reasoning(thinking, output_config) if thinking or output_config else None,
         () if (value := get("tools")) is None else _tool_names(value),
-        None if (value := get("metadata")) is None else _end_user(value),
+        None if (value := get("metadata")) is None else end_user(value),
         True,
         tuple(parsed),
     )
-    return ReadAsk(ask, parsed)
 
 
 def _turns(messages: list[Any], turns: list[Turn]) -> list[str]:
@@ -179,7 +188,8 @@ def _tool_names(tools: object) -> tuple[str, ...]:
     )
 
 
-def _end_user(metadata: object) -> str | None:
+def end_user(metadata: object) -> str | None:
+    """Whom the caller asks for, by `metadata.user_id`; an empty one names nobody."""
     user = mapping(metadata, "metadata").get("user_id")
     return None if user is None else string(user, "metadata.user_id") or None
 
@@ -192,6 +202,7 @@ class AnthropicMessages:
     header_hints = (b"anthropic-version", b"anthropic-beta")
 
     read = staticmethod(read)
+    asks_of = staticmethod(asks_of)
     refusal = staticmethod(anthropic_refusal)
 
     def ask_usage(self, body: bytes, parsed: JsonObject) -> bytes | None:

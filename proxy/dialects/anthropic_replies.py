@@ -34,6 +34,11 @@ def _usage(usage: JsonObject, known: Usage) -> Usage:
     )
 
 
+def message_usage(usage: JsonObject) -> Usage:
+    """The usage object of one whole message."""
+    return _usage(usage, Usage())
+
+
 def _larger(one: int | None, other: int | None) -> int | None:
     if one is None or other is None:
         return other if one is None else one
@@ -90,6 +95,32 @@ class AnthropicPlain(PlainReader):
         self.finish_reason = reason if type(reason) is str else None
         self.response_id = word(reply.get("id"))
         self.response_model = word(reply.get("model"))
+
+
+class CompleteStream(AnthropicStream):
+    """Reads legacy completion events, which hold text and, in the last one, why it stopped."""
+
+    __slots__ = ()
+    delta_mark = b'"completion":'
+    _opening_bytes = 0
+
+    def noteworthy(self, events: bytes) -> bool:
+        """Whether a stop reason stands in there."""
+        return b'"stop_reason":"' in events or b'"stop_reason": "' in events
+
+    def take(self, event: dict[str, Any]) -> bool:
+        """Take over stop reason, id and model."""
+        reason = event.get("stop_reason")
+        self.finish_reason = reason if type(reason) is str else None
+        self.response_id = word(event.get("id"))
+        self.response_model = word(event.get("model"))
+        return False
+
+
+class CompletePlain(AnthropicPlain):
+    """Reads one legacy completion."""
+
+    __slots__ = ()
 
 
 _ERRORS = {

@@ -27,6 +27,8 @@ class ReadAsk:
     ask: Ask
     parsed: JsonObject
     """The body's object in wire order, for what later asks for usage or degrades it."""
+    more: tuple[Ask, ...] = ()
+    """What a body asks besides, where it holds several prompts or requests: each is judged as one."""
 
 
 @value
@@ -96,6 +98,13 @@ class Dialect(Protocol):
         """What a request asks of the model: its body, and its raw path where that says something.
 
         The path is one that `find_route` has classified as this dialect's. Raises UnreadableBody.
+        """
+        ...
+
+    def asks_of(self, parsed: JsonObject, path: str, /) -> tuple[Ask, ...]:
+        """The same of a body that has been parsed already, such as a line of a batch; one at least.
+
+        Raises UnreadableBody.
         """
         ...
 

@@ -1,6 +1,6 @@
 """
 Gemini: POST /v1beta/models/{model}:generateContent and :streamGenerateContent, as Google's Gemini API
-and Vertex AI speak them.
+and Vertex AI speak them; also :countTokens and cached contents, whose bodies are parts of the same.
 
 Shapes: googleapis `google/ai/generativelanguage/v1beta/generative_service.proto`, `content.proto`;
 python-genai `types.py`. The model stands in the path, and whether a stream is asked for too. What
@@ -10,7 +10,6 @@ media are not text.
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
 from proxy.dialects.base import ReadAsk, ReplyReader
@@ -25,12 +24,18 @@ from proxy.dialects.jsonbody import (
     wrong_type,
 )
 from proxy.dialects.protojson import Message, enumeration, integer, number, repeated
-from proxy.facts import Ask, Reasoning, Route, Turn
+from proxy.facts import Ask, Reasoning, Turn
 
 GEMINI: Final = "gemini_generate"
 
 _BODY = Message(
-    "model", "contents", "systemInstruction", "generationConfig", "tools", "cachedContent"
+    "model",
+    "contents",
+    "systemInstruction",
+    "generationConfig",
+    "tools",
+    "cachedContent",
+    "generateContentRequest",
 )
 _CONTENT = Message("role", "parts")
 _PART = Message(
@@ -81,46 +86,37 @@ _SPOKEN = (
 # The roles' names in the other dialects, so that rules need to know one of each alone.
 _ROLES = {"model": "assistant", "function": "tool"}
 
-# A segment that no server reads as anything but itself. A colon would leave open where the model ends.
-_SEGMENT = r"(?!\.\.?[:/])[A-Za-z0-9._@-]{1,256}"
-_PATH = re.compile(
-    rf"/(?P<version>v1|v1beta|v1alpha|v1beta1)"
-    rf"(?P<project>/projects/{_SEGMENT}/locations/{_SEGMENT})?(?P<publisher>/publishers/{_SEGMENT})?"
-    rf"/(?P<kind>models|tunedModels|endpoints)/{_SEGMENT}:(?P<call>generateContent|streamGenerateContent)\Z"
-).match
-_PLACES = {
-    # (in a project, of a publisher, kind) → where that is
-    (False, False, "models"): "/models/{model}",
-    (False, False, "tunedModels"): "/tunedModels/{model}",
-    (False, True, "models"): "/publishers/{publisher}/models/{model}",
-    (True, True, "models"): (
-        "/projects/{project}/locations/{location}/publishers/{publisher}/models/{model}"
-    ),
-    (True, False, "endpoints"): "/projects/{project}/locations/{location}/endpoints/{model}",
-}
-
-
-def generate_route(path: str) -> Route | None:
-    """The route of a POST to a raw path that generates content; None for every other path."""
-    found = _PATH(path)
-    if found is None:
-        return None
-    version, project, publisher, kind, call = found.groups()
-    place = _PLACES.get((project is not None, publisher is not None, kind))
-    if place is None:
-        return None
-    return Route("inspected", GEMINI, "chat", f"/{version}{place}:{call}")
-
 
 def read(body: bytes, path: str) -> ReadAsk:
-    """See `Dialect.read`. `Ask` is built by position, as in `openai_chat`."""
+    """See `Dialect.read`."""
     parsed = read_json(body)
-    get = _BODY.read(parsed, "body").get
-    model = _model(get("model"), path)
-    turns, system = _turns(get("systemInstruction"), get("contents"))
+    return ReadAsk(_ask(parsed, path), parsed)
+
+
+def asks_of(parsed: JsonObject, path: str) -> tuple[Ask, ...]:
+    """See `Dialect.asks_of`."""
+    return (_ask(parsed, path),)
+
+
+def _ask(parsed: JsonObject, path: str) -> Ask:
+    """`Ask` is built by position, as in `openai_chat`."""
+    found = _BODY.read(parsed, "body")
+    model = model_of(found.get("model"), path)
+    within = found.get("generateContentRequest")
+    if within is not None:
+        # What is counted stands one level deeper, or in `contents` beside it: never in both.
+        if "contents" in found:
+            raise UnreadableBody("ambiguous_key", "The body holds contents in two places.")
+        found = _BODY.read(within, "generateContentRequest")
+        model = model_of(found.get("model"), path)
+    get = found.get
+    contents = get("contents")
+    if contents is None and not path.endswith(("/cachedContents", "Tokens")):
+        raise wrong_type("contents", "an array")
+    turns, system = _turns(get("systemInstruction"), contents)
     config = _CONFIG.read(get("generationConfig"), "generationConfig").get
     thinking, tools = config("thinkingConfig"), get("tools")
-    ask = Ask(
+    return Ask(
         model,
         turns,
         system,
@@ -139,11 +135,15 @@ def read(body: bytes, path: str) -> ReadAsk:
         True,
         tuple(parsed),
     )
-    return ReadAsk(ask, parsed)
 
 
-def _model(named: object, path: str) -> str:
-    """The path's model, without `models/`; other collections keep theirs: they name other things."""
+def model_of(named: object, path: str) -> str | None:
+    """The path's model, without `models/`; other collections keep theirs: they name other things.
+
+    The body's where the path names none.
+    """
+    if ":" not in path:
+        return None if named is None else string(named, "model").removeprefix("models/")
     resource = path[path.index("/", 1) : path.rindex(":")]
     if named is not None and not resource.endswith(f"/{string(named, 'model')}"):
         # Google goes by the path; an upstream that goes by the body would serve another model.
@@ -158,8 +158,6 @@ def _turns(instruction: object, contents: object) -> tuple[tuple[Turn, ...], str
     if instruction is not None:
         system.append(_content(instruction, "systemInstruction")[1])
         turns.append(Turn("system", system[0]))
-    if contents is None:
-        raise wrong_type("contents", "an array")
     for index, content in enumerate(repeated(contents)):
         role, text = _content(content, f"contents[{index}]")
         role = _ROLES.get(role, role)
@@ -186,6 +184,11 @@ def _content(content: object, field: str) -> tuple[str, str]:
         else:
             _part(part, f"{field}.parts[{index}]", texts)
     return role, "\n".join(texts)
+
+
+def content_text(content: object, field: str) -> str:
+    """The text of one Content."""
+    return _content(content, field)[1]
 
 
 def _part(part: object, field: str, texts: list[str]) -> None:
@@ -270,10 +273,13 @@ class GeminiGenerate:
         "/v1/projects/",
         "/v1/publishers/",
         "/v1/tunedModels",
+        "/upload/v1",
+        "/ws/google.",
     )
     header_hints = (b"x-goog-api-key", b"x-goog-api-client")
 
     read = staticmethod(read)
+    asks_of = staticmethod(asks_of)
     refusal = staticmethod(gemini_refusal)
 
     def ask_usage(self, _body: bytes, _parsed: JsonObject) -> bytes | None:

@@ -58,6 +58,11 @@ def _usage(metadata: JsonObject, known: Usage) -> Usage:
     )
 
 
+def gemini_usage(metadata: JsonObject) -> Usage:
+    """The `usageMetadata` of one whole reply."""
+    return _usage(metadata, Usage())
+
+
 def _tells(pieces: bytes) -> bool:
     """Whether there is anything in these bytes that is worth parsing."""
     return (

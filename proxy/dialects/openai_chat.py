@@ -41,11 +41,13 @@ _KEYS = frozenset(
         "max_tokens",
         "max_completion_tokens",
         "n",
+        "best_of",
         "temperature",
         "top_p",
         "logprobs",
         "top_logprobs",
         "logit_bias",
+        "prompt_logprobs",
         "reasoning_effort",
         "tools",
         "functions",
@@ -53,6 +55,21 @@ _KEYS = frozenset(
         "safety_identifier",
     ]
 )
+CONSTRAINTS = frozenset(
+    [
+        "ebnf",
+        "guided_choice",
+        "guided_grammar",
+        "guided_json",
+        "guided_regex",
+        "regex",
+        "structural_tag",
+        "structured_outputs",
+    ]
+)
+"""Fields by which vLLM and SGLang force an answer into a form."""
+DEPLOYMENTS = "/openai/deployments/"
+"""Where Azure's paths name the model."""
 _MESSAGE_KEYS = frozenset(
     ["role", "content", "tool_calls", "function_call", "refusal", "reasoning_content", "reasoning"]
 )
@@ -60,43 +77,70 @@ _PART_KEYS = frozenset(["type", "text", "refusal"])
 _SYSTEM_ROLES = frozenset(("system", "developer"))
 
 
-def read(body: bytes, _path: str = "") -> ReadAsk:
-    """See `Dialect.read`.
-
-    A reader is called only for a field that is there, and `Ask` is built by position: by name, its
-    seventeen fields cost more than the rest of this.
-    """
+def read(body: bytes, path: str = "") -> ReadAsk:
+    """See `Dialect.read`."""
     parsed = read_json(body)
+    return ReadAsk(_ask(parsed, path), parsed)
+
+
+def asks_of(parsed: JsonObject, path: str) -> tuple[Ask, ...]:
+    """See `Dialect.asks_of`."""
+    return (_ask(parsed, path),)
+
+
+def _ask(parsed: JsonObject, path: str) -> Ask:
+    """A reader is called only for a field that is there, and `Ask` is built by position: by name, its
+    fields cost more than the rest of this."""
     refuse_lookalikes(parsed, _KEYS)
     get = parsed.get
     messages = get("messages")
     if type(messages) is not list:
         raise wrong_type("messages", "an array")
-    turns, system = _turns(messages)
+    turns, system = turns_of(messages)
     stream = (value := get("stream")) is not None and boolean(value, "stream")
     bias, tools, functions = get("logit_bias"), get("tools"), get("functions")
-    ask = Ask(
-        None if (value := get("model")) is None else string(value, "model"),
+    return Ask(
+        model_of(get("model"), path),
         turns,
         system,
         stream,
         _limit(get("max_tokens"), get("max_completion_tokens")),
-        1 if (value := get("n")) is None else max(1, integer(value, "n")),
+        choices(get("n"), get("best_of")),
         None if (value := get("temperature")) is None else number(value, "temperature"),
         None if (value := get("top_p")) is None else number(value, "top_p"),
         (value := get("logprobs")) is not None and boolean(value, "logprobs"),
         None if (value := get("top_logprobs")) is None else integer(value, "top_logprobs"),
-        () if bias is None else _logit_bias(bias),
+        () if bias is None else logit_bias(bias),
         None if (value := get("reasoning_effort")) is None else _reasoning(value),
         () if tools is None and functions is None else _tool_names(tools, functions),
         end_user(get("safety_identifier"), get("user")),
-        not stream or _asks_usage(get("stream_options")),
+        not stream or asks_usage(get("stream_options")),
         tuple(parsed),
+        (value := get("prompt_logprobs")) is not None and integer(value, "prompt_logprobs") != 0,
+        not CONSTRAINTS.isdisjoint(parsed),
     )
-    return ReadAsk(ask, parsed)
 
 
-def _turns(messages: list[Any]) -> tuple[tuple[Turn, ...], str]:
+def model_of(named: object, path: str) -> str | None:
+    """The model that a body names; Azure's deployments go by the path, whatever the body says."""
+    if path.startswith(DEPLOYMENTS):
+        return path[len(DEPLOYMENTS) :].partition("/")[0]
+    return None if named is None else string(named, "model")
+
+
+def choices(n: object, best_of: object) -> int:
+    """How many answers are made: `best_of` are, though only `n` of them are told."""
+    if n is None and best_of is None:
+        return 1
+    asked = (
+        1 if n is None else integer(n, "n"),
+        1 if best_of is None else integer(best_of, "best_of"),
+    )
+    return max(1, *asked)
+
+
+def turns_of(messages: list[Any]) -> tuple[tuple[Turn, ...], str]:
+    """(turns, system prompt) of chat messages."""
     turns: list[Turn] = []
     system: list[str] = []
     for index, message in enumerate(messages):
@@ -176,7 +220,8 @@ def _limit(old: object, new: object) -> int | None:
     return max((value for value in limits if value is not None), default=None)
 
 
-def _logit_bias(value: object) -> tuple[tuple[str, float], ...]:
+def logit_bias(value: object) -> tuple[tuple[str, float], ...]:
+    """Pairs of token and weight, in wire order."""
     # The tokens are the caller's text: the field is named without them.
     return tuple(
         (token, number(weight, "logit_bias"))
@@ -208,7 +253,8 @@ def end_user(safety_identifier: object, user: object) -> str | None:
     return user or None
 
 
-def _asks_usage(options: object) -> bool:
+def asks_usage(options: object) -> bool:
+    """Whether `stream_options` asks for the usage of a stream."""
     asked = None
     if options is not None:
         asked = mapping(options, "stream_options").get("include_usage")
@@ -250,10 +296,11 @@ class OpenAIChat:
     """See `base.Dialect`."""
 
     name = "openai_chat"
-    path_hints = ("/v1/chat/",)
+    path_hints = ("/v1/chat/", "/v1beta/openai/", "/openai/")
     header_hints = (b"openai-organization", b"openai-project")
 
     read = staticmethod(read)
+    asks_of = staticmethod(asks_of)
     ask_usage = staticmethod(ask_usage)
     refusal = staticmethod(openai_refusal)
 

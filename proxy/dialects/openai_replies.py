@@ -9,7 +9,7 @@ import orjson
 
 from proxy.dialects.base import RefusalReply
 from proxy.dialects.refusals import public_message, refusal_headers
-from proxy.dialects.replies import PlainReader, StreamReader, tokens, word
+from proxy.dialects.replies import PlainReader, StreamReader, added, tokens, word
 from proxy.errors import Refusal
 from proxy.facts import Usage
 
@@ -71,6 +71,36 @@ class OpenAIStream(StreamReader):
         """One for each chunk with a delta."""
         # One token a chunk at the source. Bytes would say less: ids, logprobs and padding differ.
         return self.deltas
+
+
+class CompletionStream(OpenAIStream):
+    """Reads legacy completion events: a piece's text stands in its choice, without a delta."""
+
+    __slots__ = ()
+    delta_mark = b'"text":'
+
+
+def any_usage(usage: object) -> Usage | None:
+    """A usage object of whichever of OpenAI's surfaces; images and responses count inputs and outputs."""
+    if type(usage) is dict and "input_tokens" in usage:
+        return _response_usage(usage)
+    return _usage(usage)
+
+
+class InputsPlain(PlainReader):
+    """Reads one reply of a surface that answers no text; what it makes, if anything, its usage tells."""
+
+    __slots__ = ()
+
+    def take(self, reply: dict[str, Any]) -> None:
+        """Take over usage."""
+        self.usage = any_usage(reply.get("usage"))
+        self.response_id = word(reply.get("id"))
+        self.response_model = word(reply.get("model"))
+
+    def estimated_output_tokens(self) -> int:
+        """None: vectors, scores and pictures are no tokens."""
+        return 0
 
 
 def _response_usage(usage: object) -> Usage | None:
@@ -139,8 +169,12 @@ class OpenAIPlain(PlainReader):
     __slots__ = ()
 
     def take(self, reply: dict[str, Any]) -> None:
-        """Take over usage and finish reason."""
+        """Take over usage and finish reason; of a list of stored completions, the sum of all."""
         self.usage = _usage(reply.get("usage"))
+        stored = reply.get("data")
+        for one in stored if type(stored) is list else ():
+            if type(one) is dict and (usage := _usage(one.get("usage"))) is not None:
+                self.usage = added(self.usage, usage)
         self.finish_reason = _finish_reason(reply.get("choices"))
         self.response_id = word(reply.get("id"))
         self.response_model = word(reply.get("model"))

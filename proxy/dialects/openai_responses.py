@@ -1,5 +1,5 @@
 """
-OpenAI responses: POST /v1/responses.
+OpenAI responses: POST /v1/responses and what shares its items: token counts, compaction, conversations.
 
 Shapes: openai-python `types/responses/response_create_params.py`, `response_input_item_param.py`,
 `response_usage.py`. What an earlier response holds (`previous_response_id`, `conversation`) is not in the
@@ -30,6 +30,7 @@ _KEYS = frozenset(
     [
         "model",
         "input",
+        "items",
         "instructions",
         "stream",
         "max_output_tokens",
@@ -56,15 +57,26 @@ _SYSTEM_ROLES = frozenset(("system", "developer"))
 _SAID_BY = {"function_call_output": "tool", "custom_tool_call_output": "tool"}
 
 
-def read(body: bytes, _path: str = "") -> ReadAsk:
-    """See `Dialect.read`. `Ask` is built by position, as in `openai_chat`."""
+def read(body: bytes, path: str = "") -> ReadAsk:
+    """See `Dialect.read`."""
     parsed = read_json(body)
+    return ReadAsk(_ask(parsed), parsed)
+
+
+def asks_of(parsed: JsonObject, _path: str) -> tuple[Ask, ...]:
+    """See `Dialect.asks_of`."""
+    return (_ask(parsed),)
+
+
+def _ask(parsed: JsonObject) -> Ask:
+    """`Ask` is built by position, as in `openai_chat`."""
     refuse_lookalikes(parsed, _KEYS)
     get = parsed.get
-    turns, system = _turns(get("instructions"), get("input"))
+    # A conversation is filled by `items`, which later requests build on.
+    turns, system = _turns(get("instructions"), get("input") or get("items"))
     include = array(get("include"), "include")
     reasoning = get("reasoning")
-    ask = Ask(
+    return Ask(
         None if (value := get("model")) is None else string(value, "model"),
         turns,
         system,
@@ -82,7 +94,6 @@ def read(body: bytes, _path: str = "") -> ReadAsk:
         True,
         tuple(parsed),
     )
-    return ReadAsk(ask, parsed)
 
 
 def _turns(instructions: object, given: object) -> tuple[tuple[Turn, ...], str]:
@@ -156,10 +167,11 @@ class OpenAIResponses:
     """See `base.Dialect`."""
 
     name = "openai_responses"
-    path_hints = ("/v1/responses",)
+    path_hints = ("/v1/responses", "/v1/conversations")
     header_hints: tuple[bytes, ...] = ()
 
     read = staticmethod(read)
+    asks_of = staticmethod(asks_of)
     refusal = staticmethod(openai_refusal)
 
     def ask_usage(self, _body: bytes, _parsed: JsonObject) -> bytes | None:

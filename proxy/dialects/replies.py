@@ -163,10 +163,91 @@ class PlainReader:
         body = b"".join(self._parts)
         self._parts.clear()
         if body:
-            try:
-                parsed = jiter.from_json(body, cache_mode="none")
-            except ValueError:
-                return b""
-            if type(parsed) is dict:
-                self.take(parsed)
+            self.read_whole(body)
         return b""
+
+    def read_whole(self, body: bytes) -> None:
+        """Learn from the whole reply."""
+        try:
+            parsed = jiter.from_json(body, cache_mode="none")
+        except ValueError:
+            return
+        if type(parsed) is dict:
+            self.take(parsed)
+
+
+class LinesReader:
+    """Reads JSON lines as they pass, such as a batch's results: each has a usage, and they add up."""
+
+    __slots__ = (
+        "_rest",
+        "finish_reason",
+        "response_id",
+        "response_model",
+        "skipped",
+        "usage",
+    )
+
+    def __init__(self) -> None:
+        self.usage: Usage | None = None
+        self.finish_reason: str | None = None
+        self.response_id: str | None = None
+        self.response_model: str | None = None
+        self.skipped = 0
+        """Bytes of lines that were too long to be read."""
+        self._rest = b""
+
+    def take(self, line: dict[str, Any]) -> Usage | None:
+        """The usage that one line tells of."""
+        raise NotImplementedError
+
+    def estimated_output_tokens(self) -> int:
+        """By the bytes that were not read: what is no result holds no output."""
+        return self.skipped // BYTES_PER_TOKEN
+
+    def feed(self, data: bytes) -> bytes:
+        """The same bytes."""
+        *lines, rest = data.split(b"\n")
+        if lines:
+            lines[0] = self._rest + lines[0]
+            self._rest = rest
+            for line in lines:
+                self._read(line)
+        else:
+            self._rest += rest
+        if len(self._rest) > MAX_PLAIN_BYTES:
+            self.skipped += len(self._rest)
+            self._rest = b""
+        return data
+
+    def finish(self) -> bytes:
+        """Nothing is ever held back."""
+        rest, self._rest = self._rest, b""
+        self._read(rest)
+        return b""
+
+    def _read(self, line: bytes) -> None:
+        if b'"usage' not in line:
+            return
+        try:
+            parsed = jiter.from_json(line, cache_mode="none")
+        except ValueError:
+            return
+        if type(parsed) is dict and (told := self.take(parsed)) is not None:
+            self.usage = added(self.usage, told)
+
+
+def added(one: Usage | None, other: Usage) -> Usage:
+    """Two usages as one; what neither tells stays untold."""
+    if one is None:
+        return other
+    return Usage(
+        _sum(one.input_tokens, other.input_tokens),
+        _sum(one.output_tokens, other.output_tokens),
+        _sum(one.reasoning_tokens, other.reasoning_tokens),
+        _sum(one.cached_tokens, other.cached_tokens),
+    )
+
+
+def _sum(one: int | None, other: int | None) -> int | None:
+    return other if one is None else one + (other or 0)

@@ -1,80 +1,131 @@
 """
-Which API surface a request belongs to: one explicit table, matched on the raw path.
+Which API surface a request belongs to, matched on the raw path: the table is in `surface.py`.
 
-A path is known only as it is written here. Anything that some upstream could normalise into a known
-one (percent-encoding, dot segments, doubled slashes, another case) is `unknown`, and what becomes of
-unknown routes is the policy's to say: never a guess of ours.
+A path is known only as it is written there. What some upstream could take for a known one (another case,
+a slash at its end) is refused by name, whatever `unknown_routes` says; what no two servers need read alike
+(dot segments, percent-encoded letters) never comes this far (`edge/screen.py`).
 """
 
 from __future__ import annotations
 
 import re
+from typing import Final
 
+from proxy.dialects.anthropic_batches import ANTHROPIC_BATCHES
+from proxy.dialects.anthropic_complete import ANTHROPIC_COMPLETE
 from proxy.dialects.anthropic_messages import ANTHROPIC_MESSAGES
 from proxy.dialects.base import Dialect
-from proxy.dialects.gemini_generate import GEMINI_GENERATE, generate_route
+from proxy.dialects.gemini_batch import GEMINI_BATCH
+from proxy.dialects.gemini_embed import GEMINI_EMBED
+from proxy.dialects.gemini_generate import GEMINI_GENERATE
 from proxy.dialects.openai_chat import OPENAI_CHAT
+from proxy.dialects.openai_completions import OPENAI_COMPLETIONS
+from proxy.dialects.openai_files import OPENAI_FILES
+from proxy.dialects.openai_inputs import OPENAI_INPUTS
 from proxy.dialects.openai_responses import OPENAI_RESPONSES
+from proxy.dialects.surface import Row, rows
 from proxy.facts import Route
 from proxy.head import RawHeaders
 
-DIALECTS: tuple[Dialect, ...] = (
+DIALECTS: Final[tuple[Dialect, ...]] = (
     OPENAI_CHAT,
     ANTHROPIC_MESSAGES,
     OPENAI_RESPONSES,
     GEMINI_GENERATE,
+    OPENAI_COMPLETIONS,
+    OPENAI_INPUTS,
+    OPENAI_FILES,
+    ANTHROPIC_BATCHES,
+    ANTHROPIC_COMPLETE,
+    GEMINI_EMBED,
+    GEMINI_BATCH,
 )
 """All that are served. The first one's error format is used where nothing hints at another."""
 
-_BY_NAME = {one.name: one for one in DIALECTS}
+VARIANT: Final = "path_variant"
+"""The name of what is a known path but for its case or a slash at its end."""
 
+_BY_NAME = {one.name: one for one in DIALECTS}
 _BY_HEADER = {header: one for one in DIALECTS for header in one.header_hints}
 
-_OPENAI = OPENAI_CHAT.name
-_ANTHROPIC = ANTHROPIC_MESSAGES.name
-_RESPONSES = OPENAI_RESPONSES.name
-_GEMINI = GEMINI_GENERATE.name
-
-# Several APIs list models under one path: whose error format applies, only headers tell.
 _SHARED = ""
-
-_MODELS = Route("passed", _SHARED, "", "/v1/models")
-_MODEL = Route("passed", _SHARED, "", "/v1/models/{id}")
-_GEMINI_MODELS = {
-    f"/{version}/models": (
-        Route("passed", _GEMINI, "", f"/{version}/models"),
-        Route("passed", _GEMINI, "", f"/{version}/models/{{model}}"),
-    )
-    for version in ("v1beta", "v1alpha")
-}
 _UNKNOWN = {name: Route("unknown", name, "", "unknown") for name in (_SHARED, *_BY_NAME)}
-
-_EXACT: dict[tuple[str, str], Route] = {
-    ("POST", "/v1/chat/completions"): Route("inspected", _OPENAI, "chat", "/v1/chat/completions"),
-    ("POST", "/v1/responses"): Route("inspected", _RESPONSES, "chat", "/v1/responses"),
-    ("POST", "/v1/messages"): Route("inspected", _ANTHROPIC, "chat", "/v1/messages"),
-    ("GET", "/v1/models"): _MODELS,
-    ("HEAD", "/v1/models"): _MODELS,
-    **{
-        (method, path): models
-        for method in ("GET", "HEAD")
-        for path, (models, _) in _GEMINI_MODELS.items()
-    },
-}
+_VARIANTS = {name: Route("refused", name, "", "unknown", VARIANT) for name in (_SHARED, *_BY_NAME)}
 
 # One segment that no server reads as anything but itself; `.` and `..` alone are none.
-_SEGMENT = re.compile(r"(?!\.\.?\Z)[A-Za-z0-9._:@-]{1,256}\Z")
-_NO_COLON = re.compile(r"(?!\.\.?\Z)[A-Za-z0-9._@-]{1,256}\Z")
+_SEGMENT = re.compile(r"(?!\.\.?\Z)[A-Za-z0-9._:@-]{1,256}\Z").match
+# Google's methods stand behind a colon (`m:countTokens`); other APIs' models have colons in their names.
+_METHOD = re.compile(r"([A-Za-z0-9._@-]{1,256}):([a-z]+(?:[A-Z][a-z]*)*)\Z").match
+_CAMEL = re.compile(r"[^:]*:[a-z]+[A-Z][A-Za-z]*\Z").match
+_PLACEHOLDER = re.compile(r"\{\w+\}")
+_ANY = "{}"
+_MODEL = "{model}"
+"""A name without a colon: what stands behind one is a method."""
 
-# Routes with a variable last segment: the fixed part before it → that segment → route. Gemini's
-# methods stand behind a colon (`m:countTokens`), and other APIs' models have colons in their names.
-_LOOKED_UP: tuple[tuple[str, re.Pattern[str], Route], ...] = (
-    ("/v1/models/", _SEGMENT, _MODEL),
-    *((f"{path}/", _NO_COLON, model) for path, (_, model) in _GEMINI_MODELS.items()),
-)
 
-# What only Gemini has under the path that it shares with others.
-_GEMINI_METHOD = re.compile(r"/v1/models/[^/]*:[a-z]+[A-Z][A-Za-z]*\Z").match
+def _place(found: re.Match[str]) -> str:
+    return _MODEL if found[0] == _MODEL else _ANY
+
+
+class _Node:
+    """What stands below one beginning of a path."""
+
+    __slots__ = ("below", "routes")
+
+    def __init__(self) -> None:
+        self.below: dict[str, _Node] = {}
+        self.routes: dict[str, Route] = {}
+
+    def at(self, template: str) -> _Node:
+        node = self
+        for segment in template[1:].split("/"):
+            node = node.below.setdefault(_PLACEHOLDER.sub(_place, segment), _Node())
+        return node
+
+    def find(self, path: str) -> _Node | None:
+        """The node of a raw path. A segment written in the table goes before a placeholder."""
+        node: _Node | None = self
+        for segment in path[1:].split("/"):
+            assert node is not None
+            node = node.below.get(segment) or node.any(segment)
+            if node is None:
+                return None
+        return node
+
+    def any(self, segment: str) -> _Node | None:
+        below = self.below
+        called = _METHOD(segment)
+        if called is not None:
+            for place in (_MODEL, _ANY):
+                found = below.get(f"{place}:{called[2]}")
+                if found is not None:
+                    return found if _SEGMENT(called[1]) else None
+        if _CAMEL(segment) or not _SEGMENT(segment):
+            return None
+        return below.get(_ANY) or (None if ":" in segment else below.get(_MODEL))
+
+
+def _route(row: Row) -> Route:
+    if row.kind == "refused":
+        return Route(row.kind, row.dialect, "", row.template, row.word)
+    return Route(row.kind, row.dialect, row.word, row.template)
+
+
+def _tree() -> tuple[_Node, _Node, dict[tuple[str, str], Route]]:
+    """All routes; the same in lower case, for what is not written as it should be; those without
+    variable parts at hand."""
+    tree, folded = _Node(), _Node()
+    exact: dict[tuple[str, str], Route] = {}
+    for row in rows():
+        route = _route(row)
+        tree.at(row.template).routes[row.method] = route
+        folded.at(row.template.lower()).routes[row.method] = route
+        if "{" not in row.template:
+            exact[row.method, row.template] = route
+    return tree, folded, exact
+
+
+_TREE, _FOLDED, _EXACT = _tree()
 
 
 def dialect(name: str) -> Dialect:
@@ -90,16 +141,17 @@ def find_route(method: str, path: str) -> Route:
     route = _EXACT.get((method, path))
     if route is not None:
         return route
-    if method == "POST":
-        route = generate_route(path)
-        if route is not None:
-            return route
-    elif method in {"GET", "HEAD"} and not _GEMINI_METHOD(path):
-        for prefix, segment, looked_up in _LOOKED_UP:
-            if path.startswith(prefix) and segment.match(path, len(prefix)):
-                return looked_up
+    node = _TREE.find(path)
+    route = None if node is None else node.routes.get(method)
+    if route is not None:
+        return route
     hinted = _by_path(path)
-    return _UNKNOWN[_SHARED if hinted is None else hinted.name]
+    name = _SHARED if hinted is None else hinted.name
+    if node is None or not node.routes:
+        near = _FOLDED.find(path.lower().rstrip("/"))
+        if near is not None and near.routes:
+            return _VARIANTS[name]
+    return _UNKNOWN[name]
 
 
 def dialect_for_errors(path: str, headers: RawHeaders) -> Dialect:
@@ -119,6 +171,6 @@ def dialect_for_errors(path: str, headers: RawHeaders) -> Dialect:
 
 def _by_path(path: str) -> Dialect | None:
     for one in DIALECTS:
-        if path.startswith(one.path_hints):
+        if one.path_hints and path.startswith(one.path_hints):
             return one
-    return GEMINI_GENERATE if _GEMINI_METHOD(path) else None
+    return GEMINI_GENERATE if _CAMEL(path) else None

@@ -21,6 +21,14 @@ HEADERS_TOO_LARGE = Refusal(
 _HOST = re.compile(
     rb"(?:\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._~%!$&'()*+,;=-]{1,255})(?::[0-9]{0,5})?"
 ).fullmatch
+_AMBIGUOUS = re.compile(
+    r"/\.{1,2}(?:/|\Z)"  # dot segments
+    r"|[\\;\x00-\x20\x7f\"<>^`{|}]"  # a backslash, matrix parameters, what no path may hold
+    r"|%(?![0-9A-Fa-f]{2})"  # half an escape
+    r"|%(?:2[EeDdFf]|3[0-9AaBbFf]|4[1-9A-Fa-f]|5[0-9AaCcFf]|6[1-9A-Fa-f]|7[0-9AaEeFf]|[01]|23|25)"
+).search
+"""Paths that servers read in different ways. The escapes are those of letters, digits and `-._~:`, which
+some decode before they look for a route, and of `/ \\ ? # % ;` and controls, which some heed."""
 _OVERRIDES = frozenset({"$httpMethod", "$ct"})
 _END_TO_END = DECIDING - {b"connection", b"te", b"transfer-encoding", b"upgrade"}
 
@@ -37,6 +45,8 @@ def screen(head: Head, version: tuple[int, int], header_bytes: int = 32 * 1024) 
     target = head.path
     if not target.startswith("/") or not target.isascii() or "#" in target:
         return _malformed("The request target must be an ASCII path starting with a slash.")
+    if "//" in target or _AMBIGUOUS(target):
+        return _malformed("The path is not in its plain form.")
     if not head.query.isascii() or "#" in head.query:
         return _malformed("The query must be ASCII, other characters percent-encoded.")
     if head.query and _overrides(head.query):

@@ -10,10 +10,10 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, field_validator
 
 from proxy.decision import Family
-from proxy.facts import Facts, Signal
+from proxy.facts import ALSO_SERVED, Facts, Signal
 from proxy.policy.suspicion import Suspicion
 from proxy.rules.base import Mode, OnStoreFailure, RuleKind
-from proxy.rules.fields import Names, wrong
+from proxy.rules.fields import Names, nearest, wrong
 from proxy.rules.match import Match
 
 _STRICT = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
@@ -97,6 +97,8 @@ class Policy(BaseModel):
     keys: Keys = Keys()
     uninspectable: Literal["block", "allow"] = "block"
     unknown_routes: Literal["block", "allow"] = "block"
+    also_serve: Names = ()
+    """Routes that are refused until somebody has looked at them, served uninspected by name: `audio`."""
     refusal: RefusalText = RefusalText()
     exemptions: tuple[Exemption, ...] = ()
     rules: tuple[SerializeAsAny[RuleKind], ...] = ()
@@ -113,6 +115,15 @@ class Policy(BaseModel):
     def _check_version(cls, value: object) -> object:
         if isinstance(value, bool):
             raise wrong("must be 1")
+        return value
+
+    @field_validator("also_serve")
+    @classmethod
+    def _check_also_serve(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for at, name in enumerate(value):
+            if name not in ALSO_SERVED:
+                message = f"must be one of {', '.join(ALSO_SERVED)}"
+                raise wrong(message, (at,), nearest(name, ALSO_SERVED))
         return value
 
     @cached_property

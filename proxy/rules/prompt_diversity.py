@@ -25,13 +25,14 @@ names its users. Score it, and let another family of evidence decide.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import ClassVar
 
 from pydantic import Field
 
 from proxy.counters.protocol import Novel, Novelty, Op, Reading
 from proxy.decision import Evidence, Family, Finding
-from proxy.facts import Facts, Signal
+from proxy.facts import PROMPTING, Facts, Signal
 from proxy.rules.base import RuleKind
 from proxy.rules.fields import Duration
 
@@ -50,12 +51,22 @@ class PromptDiversity(RuleKind):
     max_distinct_ratio: float = Field(default=0.9, gt=0, lt=1, strict=True)
     """The share of distinct prompts above which it fires."""
 
+    @cached_property
+    def _names_operation(self) -> bool:
+        return self.match is not None and self.match.operation is not None
+
     def counted_by(self) -> tuple[str, ...]:
         """The window; floor and ratio only judge."""
         return (f"window={self.window:g}",)
 
     def counters(self, facts: Facts, subject: str) -> tuple[Op, ...]:
-        """Requests that say something, and what of it is new."""
+        """Requests that say something, and what of it is new.
+
+        What a model does not answer is left out unless `match` names its operation: token counts and
+        embeddings are cheap, and repeats of them would hide a crawl.
+        """
+        if facts.route.operation not in PROMPTING and not self._names_operation:
+            return ()
         marks = facts.signals.prompt
         return (Novel(subject, self.key, self.window, marks),) if marks else ()
 

@@ -127,7 +127,7 @@ class RateLimit(RuleKind):
         tier, rate = self._rate_of(facts)
         key = self.key if tier is None else f"{self.key}:{tier}"
         burst = self.burst or max(1, rate.amount // 10)
-        return (Take(subject, key, rate.amount, rate.period, burst, 1, self._max_wait),)
+        return (Take(subject, key, rate.amount, rate.period, burst, facts.answers, self._max_wait),)
 
     def judge(self, facts: Facts, readings: Sequence[Reading]) -> Finding | None:
         """Nothing within the limit; how long to wait beyond it."""
@@ -139,8 +139,16 @@ class RateLimit(RuleKind):
         if taken.admitted:
             held: Evidence = {"limit": limit, "wait_s": round(taken.wait_s, 3)}
             return Finding("rate_exceeded", held, wait_s=taken.wait_s)
-        again = taken.retry_after_s or 0.0  # a weight of one always fits in a burst
-        refused: Evidence = {"limit": limit, "retry_after_s": round(again, 3)}
+        again = taken.retry_after_s
+        refused: dict[str, str | float] = {"limit": limit}
+        if again is None:
+            # So many answers at once never fit in the burst: told is how long they would take.
+            rate = self._rate_of(facts)[1]
+            again = facts.answers * rate.period / rate.amount
+            refused["burst"] = self.burst or max(1, rate.amount // 10)
+        if facts.answers > 1:
+            refused["answers"] = facts.answers
+        refused["retry_after_s"] = round(again, 3)
         return Finding("rate_exceeded", refused, retry_after_s=again)
 
     def _rate_of(self, facts: Facts) -> tuple[str | None, Rate]:

@@ -93,3 +93,10 @@ def test_kinds_are_listed_and_a_wrong_one_is_told_the_near_one() -> None:
     result = CliRunner().invoke(main, ["rules", "rate_limt"])
     assert result.exit_code == 2
     assert "did you mean `rate_limit`?" in result.output
+
+
+def test_the_documented_routes_are_the_printed_ones() -> None:
+    printed = CliRunner().invoke(main, ["routes"], catch_exceptions=False).output
+    assert "| `/chat/completions` | inspected |" in printed
+    page = (Path(__file__).parents[2] / "docs" / "routes.md").read_text(encoding="utf-8")
+    assert page.endswith(printed)

@@ -22,7 +22,7 @@ def asked(**fields: Any) -> Ask:
 def test_the_routes_dialects_are_those_of_the_policy_language() -> None:
     assert sorted(one.name for one in DIALECTS) == sorted(facts.DIALECTS)
     assert find_route("POST", "/v1/responses").dialect == "openai_responses"
-    assert find_route("GET", "/v1/responses/resp_1").kind == "unknown"
+    assert find_route("GET", "/v1/responses/resp_1").kind == "metered"
 
 
 def test_every_field_is_read() -> None:

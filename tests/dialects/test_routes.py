@@ -1,9 +1,12 @@
-"""Only exact raw paths are known; all else is unknown, with a guess at the error format alone."""
+"""Only paths as the table writes them are known; all else is refused or unknown."""
+
+import re
 
 import pytest
 
-from proxy.dialects.routes import DIALECTS, dialect, dialect_for_errors, find_route
-from proxy.facts import Route
+from proxy.dialects.routes import DIALECTS, VARIANT, dialect, dialect_for_errors, find_route
+from proxy.dialects.surface import rows
+from proxy.facts import ALSO_SERVED, OPERATIONS, Route
 
 
 @pytest.mark.parametrize(
@@ -28,23 +31,18 @@ def test_the_served_routes(method: str, path: str, route: Route) -> None:
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        ("GET", "/v1/chat/completions"),
         ("post", "/v1/chat/completions"),
-        ("POST", "/v1/chat/completions/"),
         ("POST", "//v1/chat/completions"),
         ("POST", "/v1//chat/completions"),
         ("POST", "/v1/./chat/completions"),
         ("POST", "/v1/x/../chat/completions"),
         ("POST", "/v1/chat/completion%73"),
         ("POST", "/v1/chat%2Fcompletions"),
-        ("POST", "/V1/chat/completions"),
         ("POST", "/v1/chat/completions;a"),
         ("POST", "/v1/chat\\completions"),
         ("POST", "http://x/v1/chat/completions"),
-        ("POST", "/v1/messages/count_tokens"),
         ("POST", "/v1/models"),
         ("DELETE", "/v1/models/m"),
-        ("GET", "/v1/models/"),
         ("GET", "/v1/models/."),
         ("GET", "/v1/models/.."),
         ("GET", "/v1/models/a/b"),
@@ -61,6 +59,49 @@ def test_whatever_is_not_written_exactly_so_is_unknown(method: str, path: str) -
     assert route.kind == "unknown"
     assert route.template == "unknown"
     assert route.operation == ""
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/v1/chat/completions/"),
+        ("POST", "/v1/chat/completions//"),
+        ("POST", "/V1/chat/completions"),
+        ("POST", "/v1/Chat/Completions/"),
+        ("GET", "/v1/models/"),
+        ("POST", "/OpenAI/deployments/d/chat/completions"),
+        ("POST", "/v1beta/models/m:generateContent/"),
+        ("POST", "/v1beta/models/m:generatecontent"),
+        ("POST", "/v1beta/models/m:GenerateContent"),
+        ("POST", "/V1beta/models/m:generateContent"),
+        ("POST", "/v1/Audio/speech"),
+    ],
+)
+def test_a_known_path_in_another_writing_is_refused_by_name(method: str, path: str) -> None:
+    route = find_route(method, path)
+    assert (route.kind, route.name, route.template) == ("refused", VARIANT, "unknown")
+
+
+def test_a_known_path_with_another_method_is_unknown_and_no_variant() -> None:
+    for method, path in [("PUT", "/v1/chat/completions"), ("POST", "/v1/models/GPT-4")]:
+        assert find_route(method, path).kind == "unknown"
+
+
+def test_every_row_of_the_table_is_found_where_it_stands() -> None:
+    for row in rows():
+        route = find_route(row.method, re.sub(r"\{\w+\}", "x-1", row.template))
+        assert (route.kind, route.template) == (row.kind, row.template), row
+        if row.dialect:
+            assert dialect(route.dialect).name == row.dialect
+        word = route.name if route.kind == "refused" else route.operation
+        assert word == row.word
+        assert word in {"", "realtime", *OPERATIONS, *ALSO_SERVED}
+        if row.kind in {"inspected", "metered", "refused"}:
+            assert word
+
+
+def test_the_names_that_a_policy_may_serve_are_those_of_refused_routes() -> None:
+    assert {row.word for row in rows() if row.kind == "refused"} == {"realtime", *ALSO_SERVED}
 
 
 def test_a_model_whose_name_only_starts_with_dots_is_a_model() -> None:
@@ -88,8 +129,8 @@ def test_the_error_format_follows_the_path_then_the_headers(
 
 
 def test_an_unknown_path_that_tells_its_dialect_says_so_in_its_route() -> None:
-    assert find_route("POST", "/v1/messages/batches").dialect == "anthropic_messages"
-    assert find_route("POST", "/v1/embeddings").dialect == ""
+    assert find_route("PUT", "/v1/messages/batches").dialect == "anthropic_messages"
+    assert find_route("PUT", "/v1/embeddings").dialect == ""
 
 
 def test_every_dialect_is_found_by_its_name() -> None:

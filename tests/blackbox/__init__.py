@@ -1,0 +1,1 @@
+"""What holds of Excise whatever its inside: only its socket and a recording upstream are known."""

@@ -1,0 +1,93 @@
+"""An upstream that records every request as it came and answers by path, over a real socket."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """One request that has reached the upstream."""
+
+    method: str
+    target: str
+    headers: list[tuple[str, str]]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class Recorder:
+    """What has come, and what is answered: the reply whose key ends a path, else an empty object."""
+
+    def __init__(self) -> None:
+        self.requests: list[Recorded] = []
+        self.replies: dict[str, tuple[str, bytes]] = {}
+        self.url = ""
+
+    def reply(self, path: str, body: Any, kind: str = "application/json") -> None:
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        self.replies[path] = (kind, data)
+
+    def clear(self) -> None:
+        self.requests.clear()
+        self.replies.clear()
+
+
+@contextmanager
+def recorder() -> Iterator[Recorder]:
+    recording = Recorder()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def _serve(self) -> None:
+            body = self._body()
+            recording.requests.append(
+                Recorded(self.command, self.path, list(self.headers.items()), body)
+            )
+            path = self.path.partition("?")[0]
+            fitting = [known for known in recording.replies if path.endswith(known)]
+            nothing = ("application/json", b"{}")
+            kind, data = recording.replies[max(fitting, key=len)] if fitting else nothing
+            self.send_response(200)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(data)
+
+        def _body(self) -> bytes:
+            if self.headers.get("Transfer-Encoding") == "chunked":
+                parts = []
+                while size := int(self.rfile.readline().split(b";")[0], 16):
+                    parts.append(self.rfile.read(size))
+                    self.rfile.readline()
+                self.rfile.readline()
+                return b"".join(parts)
+            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+
+        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = _serve  # noqa: N815
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    recording.url = f"http://127.0.0.1:{server.server_address[1]}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    try:
+        yield recording
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

@@ -1,0 +1,100 @@
+"""Whatever asks for many answers is counted as many, and refused whole. The limit is ten an hour."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.blackbox.conftest import call
+from tests.blackbox.recorder import Recorder
+from tests.support.excise import Excise
+
+CHAT = "/v1/chat/completions"
+HELLO = [{"role": "user", "content": "hello"}]
+LONG = [{"role": "user", "content": "word " * 20_000}]
+
+
+def send(excise: Excise, path: str, body: dict[str, Any], key: str) -> tuple[int, bytes]:
+    return call(excise, "POST", path, json.dumps(body).encode(), key)
+
+
+def chat(**fields: Any) -> dict[str, Any]:
+    return {"model": "m", "messages": HELLO} | fields
+
+
+def gemini(count: int) -> dict[str, Any]:
+    requests = [{"request": {"contents": [{"parts": [{"text": "hello"}]}]}}] * count
+    return {"batch": {"input_config": {"requests": {"requests": requests}}}}
+
+
+def batch(count: int) -> dict[str, Any]:
+    params = {"model": "m", "max_tokens": 8, "messages": HELLO}
+    return {"requests": [{"custom_id": f"c{n}", "params": params} for n in range(count)]}
+
+
+@pytest.mark.parametrize(
+    ("path", "many"),
+    [
+        (CHAT, lambda count: chat(n=count)),
+        (CHAT, lambda count: chat(n=1, best_of=count)),
+        (CHAT, lambda count: chat(n=count, messages=LONG)),
+        ("/v1/completions", lambda count: {"model": "m", "prompt": ["a b c"] * count}),
+        ("/v1/completions", lambda count: {"model": "m", "prompt": [[1, 2, 3]] * count}),
+        ("/v1/completions", lambda count: {"model": "m", "prompt": "a", "best_of": count, "n": 1}),
+        ("/openai/deployments/d/chat/completions", lambda count: chat(n=count)),
+        ("/v1beta/openai/chat/completions", lambda count: chat(n=count)),
+        (
+            "/v1beta/models/g:generateContent",
+            lambda count: {
+                "contents": [{"parts": [{"text": "hello"}]}],
+                "generationConfig": {"candidateCount": count},
+            },
+        ),
+        ("/v1beta/models/g:batchGenerateContent", gemini),
+        ("/v1/messages/batches", batch),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_answers_are_counted_and_not_bodies(
+    excise: Excise, upstream: Recorder, request: pytest.FixtureRequest, path: str, many: Any
+) -> None:
+    key = f"sk-{abs(hash(request.node.name))}"
+    assert send(excise, path, many(6), key)[0] == 200
+    assert len(upstream.requests) == 1
+    # Four are left: what asks for five is refused whole, and has spent nothing.
+    assert send(excise, path, many(5), key)[0] == 429
+    assert len(upstream.requests) == 1
+    assert send(excise, path, many(4), key)[0] == 200
+    assert send(excise, path, many(1), key)[0] == 429
+    assert len(upstream.requests) == 2
+
+
+def test_more_answers_than_a_burst_holds_are_refused_with_the_time_they_would_take(
+    excise: Excise, upstream: Recorder
+) -> None:
+    status, answer = send(excise, CHAT, chat(n=11), "sk-eleven")
+    assert status == 429
+    assert b"retry-after: 3960\r\n" in answer.lower()
+    event = excise.wait_for("request", rule="answers", **{"gen_ai.request.choice.count": 11})
+    assert event["evidence"] == {
+        "limit": "10/hour",
+        "burst": 10,
+        "answers": 11,
+        "retry_after_s": 3960.0,
+    }
+    assert upstream.requests == []
+
+
+def test_the_event_says_how_many_were_asked(excise: Excise, upstream: Recorder) -> None:
+    send(excise, "/v1/completions", {"model": "m", "prompt": ["a", "b", "c"]}, "sk-three")
+    event = excise.wait_for("request", **{"http.route": "/v1/completions", "request.asks": 3})
+    assert event["decision"] == "allow"
+    assert upstream.requests[0].json["prompt"] == ["a", "b", "c"]
+
+
+def test_too_many_prompts_in_one_body_are_not_read(excise: Excise, upstream: Recorder) -> None:
+    body = {"model": "m", "prompt": ["a"] * 257}
+    assert send(excise, "/v1/completions", body, "sk-257")[0] == 400
+    assert upstream.requests == []
