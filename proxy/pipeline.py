@@ -111,8 +111,9 @@ class Pipeline:
         if refusal is not None:
             return refusal
         refusal = await self._judged(visit, "all" if early else "body")
-        if refusal is None and visit.read is not None:
-            refusal = await self._judged_besides(visit, visit.read, late=not early)
+        read = visit.read
+        if refusal is None and read is not None and (read.more or read.ask.choices > 1):
+            refusal = await self._judged_besides(visit, read, late=not early)
         if refusal is not None or visit.judgement is None:
             return refusal
         if visit.judgement.decision.delay_s > 0:
