@@ -220,6 +220,9 @@ class EventBuilder:
         if visit.end_user is not None:
             event["end_user"] = visit.end_user
         event["request.bytes"] = len(visit.body)
+        if visit.file is not None:
+            event["request.bytes"] = visit.file.bytes
+            event["request.asks"] = visit.file.asks
         if (ask := visit.ask) is not None:
             _add_ask(event, ask)
             if visit.read is not None and visit.read.more:

@@ -18,6 +18,26 @@ End = Literal[
 """How an answer ended: in full, or who broke it off."""
 
 
+class FileInspector(Protocol):
+    """Looks at a form with a file as it passes."""
+
+    def field(self, name: str, value: bytes) -> Refusal | None:
+        """A field beside the file."""
+        ...
+
+    async def data(self, data: bytes) -> bytes | Refusal:
+        """A piece of the file; what may go on now."""
+        ...
+
+    async def end_of_file(self) -> bytes | Refusal:
+        """What was held back."""
+        ...
+
+    async def finish(self) -> Refusal | None:
+        """The form has ended."""
+        ...
+
+
 @dataclass(slots=True)
 class Forward:
     """How a judged request is to be sent on. Path and remaining headers go as they were judged."""
@@ -33,6 +53,8 @@ class Forward:
     """Headers of our own on the reply."""
     streams: bool
     """Whether a stream was asked for: then a reply of unknown length is one, whatever its type."""
+    file: FileInspector | None
+    """Who looks at the file of an upload, which goes on as it comes in place of `body`."""
     observe: Callable[[int, bool], ReplyReader | None]
     """(status, is it server-sent events) → who looks at the reply as it passes."""
 

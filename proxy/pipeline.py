@@ -14,13 +14,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from itertools import chain
 
+from proxy.batchfile import BatchFile
 from proxy.client.identity import Identifier
 from proxy.client.proofs import Proofs
 from proxy.clock import Clock
 from proxy.decision import Decision, Finding, RuleFinding, Verb
 from proxy.derive import Deriver
 from proxy.dialects.base import ReadAsk, UnreadableBody
-from proxy.dialects.carriage import refuse_other_encodings
+from proxy.dialects.carriage import refuse_other_encodings, refuse_other_forms
 from proxy.dialects.routes import dialect, dialect_for_errors, find_route
 from proxy.errors import Refusal
 from proxy.facts import NO_SIGNALS, Ask, Client, Facts, Route
@@ -34,6 +35,10 @@ from proxy.visit import Mode, Visit
 
 BREATH = 16
 """Asks of one body that are judged before other requests get their turn."""
+
+FILES = "openai_files"
+PURPOSES = {"fine-tune": "fine_tuning", "fine-tune-results": "fine_tuning", "evals": "evals"}
+"""What a file is for → the name of the refused routes that would read it."""
 
 FAULT = Refusal(500, "internal_error", "The request could not be handled.", close=True)
 UNKNOWN_ROUTE = Refusal(404, "unknown_route", "This route is not served here.")
@@ -85,6 +90,7 @@ class Pipeline:
                 visit.refused = True
             else:
                 refusal = await exchange.forward(self._forwarding.of(visit))
+                visit.refused = visit.file is not None and visit.file.refusal is not None
             if refusal is not None:
                 self._answer(exchange, visit, refusal)
         except (asyncio.CancelledError, ConnectionError):
@@ -102,11 +108,16 @@ class Pipeline:
             return refusal
         if visit.client is not None and visit.client.unproven:
             await self._recall(visit, visit.client)
-        early = exchange.reads_early
+        route = visit.route
+        uploads = route is not None and route.dialect == FILES and route.kind == "inspected"
+        uploads = uploads and visit.mode != "bypass"
+        early = exchange.reads_early and not uploads
         if not early:
             refusal = await self._judged(visit, "identity")
             if refusal is not None:
                 return refusal
+        if uploads:
+            return self._watch_upload(visit)
         refusal = await self._read(exchange, visit)
         if refusal is not None:
             return refusal
@@ -161,9 +172,7 @@ class Pipeline:
             refuse_other_encodings(visit.head.headers)
             visit.read = dialect(route.dialect).read(body, visit.head.path)
         except UnreadableBody as error:
-            if visit.policy.uninspectable == "block":
-                refusal = _unreadable(error)
-                return self._gate(visit, "uninspectable", refusal, watching=visit.watching)
+            return self._unreadable(visit, error)
         return None
 
     async def _judged(self, visit: Visit, stage: Stage) -> Refusal | None:
@@ -203,6 +212,44 @@ class Pipeline:
                 return refusal
         visit.decide_s += self._clock.monotonic() - started
         return None
+
+    def _watch_upload(self, visit: Visit) -> Refusal | None:
+        """An upload is judged on its way, line by line: here is only said by whom."""
+        try:
+            refuse_other_forms(visit.head.headers)
+        except UnreadableBody as error:
+            return self._unreadable(visit, error)
+
+        async def judge(route: Route, ask: Ask) -> Refusal | None:
+            client, judgement = visit.client, visit.judgement
+            assert client is not None
+            assert judgement is not None
+            assert visit.file is not None
+            if visit.file.asks % BREATH == 0:
+                await asyncio.sleep(0)
+            started = self._clock.monotonic()
+            one = Judgement(judgement.policy, judgement.shadow)
+            await self._judge.judge(one, self._besides(visit, client, route, ask), "all")
+            judgement.absorb(one)
+            visit.decide_s += self._clock.monotonic() - started
+            return _refused_by(judgement)
+
+        def allows(purpose: str) -> Refusal | None:
+            name = PURPOSES.get(purpose)
+            if name is None or name in visit.policy.also_serve:
+                return None
+            return self._gate(
+                visit, "unknown_routes", REFUSED_ROUTE, watching=visit.watching, route=name
+            )
+
+        visit.file = BatchFile(judge, allows, lambda error: self._unreadable(visit, error))
+        return None
+
+    def _unreadable(self, visit: Visit, error: UnreadableBody) -> Refusal | None:
+        if visit.policy.uninspectable != "block":
+            return None
+        refusal = Refusal(400, error.reason, error.message)
+        return self._gate(visit, "uninspectable", refusal, watching=visit.watching)
 
     def _besides(self, visit: Visit, client: Client, route: Route, ask: Ask) -> Facts:
         """The facts of one more ask in the same body."""
@@ -274,10 +321,6 @@ def _refused_by(judgement: Judgement) -> Refusal | None:
     if judgement.decision.verb.refuses:
         return _refusal(judgement.decision, judgement.policy)
     return None
-
-
-def _unreadable(error: UnreadableBody) -> Refusal:
-    return Refusal(400, error.reason, error.message)
 
 
 def _refusal(decision: Decision, policy: Policy) -> Refusal:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from proxy.batchfile import BatchFile
 from proxy.decision import ALLOWED, Decision, Evidence, RuleFinding, Verb
 from proxy.dialects.base import ReadAsk, ReplyReader
 from proxy.errors import Refusal
@@ -30,6 +31,8 @@ class Visit:
     client: Client | None = None
     body: bytes = b""
     read: ReadAsk | None = None
+    file: BatchFile | None = None
+    """Who looks at an upload."""
     end_user: str | None = None
     signals: Signals = NO_SIGNALS
     judgement: Judgement | None = None

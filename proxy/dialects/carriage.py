@@ -18,6 +18,25 @@ _JSON = re.compile(
 ).fullmatch
 
 
+_FORM = re.compile(
+    rb"multipart/form-data\s*;\s*boundary="
+    rb"(?:[A-Za-z0-9'()+_,./:=?-]{1,70}|\"[A-Za-z0-9'()+_,./:=? -]{1,70}\")\s*",
+    re.IGNORECASE,
+).fullmatch
+
+
+def refuse_other_forms(headers: RawHeaders) -> None:
+    """Raise UnreadableBody unless the body is said, once, to be a form with files, and not compressed."""
+    types = [value for name, value in headers if name.lower() == b"content-type"]
+    if len(types) != 1 or not _FORM(types[0].strip()):
+        raise UnreadableBody(
+            "content_type",
+            "Content-Type must be multipart/form-data with a boundary, and stand once.",
+        )
+    if any(name.lower() == b"content-encoding" for name, _ in headers):
+        raise UnreadableBody("content_encoding", "The body must not be compressed.")
+
+
 def refuse_other_encodings(headers: RawHeaders) -> None:
     """Raise UnreadableBody unless the body is said to be plain JSON in UTF-8, or nothing is said."""
     said = False

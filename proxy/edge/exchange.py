@@ -7,6 +7,7 @@ The line decides; this receives bodies, waits, answers and forwards. It keeps no
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -18,6 +19,7 @@ from proxy.edge.headers import for_upstream
 from proxy.edge.lanes import DelayLanes
 from proxy.edge.relay import UPSTREAM_REFUSALS, Timeouts, relay
 from proxy.edge.screen import screen
+from proxy.edge.upload import Form, UploadRefused
 from proxy.edge.upstream import (
     FailureKind,
     Upstream,
@@ -25,11 +27,11 @@ from proxy.edge.upstream import (
     UpstreamReply,
     UpstreamRequest,
 )
-from proxy.edge.watch import Watch
+from proxy.edge.watch import Watch, Watched
 from proxy.edge.wire import ClientWire
 from proxy.errors import Refusal
 from proxy.head import Head
-from proxy.passage import Forward, Progress
+from proxy.passage import FileInspector, Forward, Progress
 
 EARLY_BODY_BYTES = 64 * 1024
 """A body declared up to here is read before anything is counted, so that one store trip serves identity
@@ -140,13 +142,17 @@ class HttpExchange:
         silence = edge.watch.wait(edge.timeouts.first_byte, task.cancel)
         reply: UpstreamReply | None = None
         try:
-            reply = await edge.upstream.send(self._outgoing(forward))
+            reply = await edge.upstream.send(self._outgoing(forward, silence))
+            if forward.file is not None and not self._request.content.at_eof():
+                self.wire.keep_alive = False
             self.progress.upstream_s = silence.since()
             silence.limit = edge.timeouts.idle
             observer = self._observer(reply, forward)
             await relay(reply, self.wire, observer, forward.own_headers, silence)
         except UpstreamError as error:
             return self._failed(error.kind)
+        except UploadRefused as refused:
+            return refused.refusal
         except asyncio.CancelledError:
             if not silence.expired or task.uncancel() > 0:
                 raise
@@ -175,10 +181,29 @@ class HttpExchange:
         """Whether the client holds its body back until it is told to go on."""
         return self._request.headers.get("Expect", "").lower() == "100-continue"
 
-    def _outgoing(self, forward: Forward) -> UpstreamRequest:
+    def _outgoing(self, forward: Forward, silence: Watched) -> UpstreamRequest:
         head = self.head
+        if forward.file is not None:
+            return self._uploading(forward, forward.file, silence)
         headers = for_upstream(head.headers, forward.drop, forward.add)
         return UpstreamRequest(head.method, head.path, forward.query, headers, forward.body)
+
+    def _uploading(
+        self, forward: Forward, file: FileInspector, silence: Watched
+    ) -> UpstreamRequest:
+        head = self.head
+        if self._expects:
+            self.wire.proceed()
+        form = Form(self._request, file, self._edge.receive_timeout)
+
+        async def alive() -> AsyncIterator[bytes]:
+            async for piece in form.pieces():
+                silence.last = silence.time()
+                yield piece
+
+        add = (*forward.add, ("Content-Type", form.content_type))
+        headers = for_upstream(head.headers, forward.drop, add)
+        return UpstreamRequest(head.method, head.path, forward.query, headers, None, alive())
 
     def _observer(self, reply: UpstreamReply, forward: Forward) -> ReplyReader | None:
         progress = self.progress

@@ -8,6 +8,7 @@ our own (`upstream_pool.py`), which adds, follows, decodes, remembers and repeat
 from __future__ import annotations
 
 import ssl
+from collections.abc import AsyncIterator
 from typing import Literal, Protocol
 
 from proxy.head import RawHeaders
@@ -34,6 +35,8 @@ class UpstreamRequest:
     headers: list[tuple[bytes, bytes]]
     """End-to-end headers, free of line breaks; `Host` and `Content-Length` are set by the client."""
     body: bytes | None
+    parts: AsyncIterator[bytes] | None = None
+    """In place of a body in memory: pieces to be sent as they come, the end of which is its end."""
 
 
 class UpstreamReply(Protocol):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import select
+from collections.abc import AsyncIterator
 from typing import Protocol, cast
 
 from proxy.edge.upstream import FailureKind, UpstreamError
@@ -47,17 +48,29 @@ class UpstreamConnection(asyncio.Protocol):
         self._poll = select.poll()
         self._waiter: asyncio.Future[None] | None = None
         self._paused = False
+        self._full = False
+        """Whether what is to be written waits for the upstream to read."""
+        self._owes = False
+        """Whether a body has been begun and not ended."""
         self._reply: Reply | None = None
         """The reply in work."""
         self._unfit: FailureKind = "reset"
         """What to say of a connection that has ended before it was asked anything."""
 
-    async def ask(self, head: bytes, body: bytes | None, *, without_body: bool) -> Reply:
+    async def ask(
+        self,
+        head: bytes,
+        body: bytes | None,
+        *,
+        without_body: bool,
+        parts: AsyncIterator[bytes] | None = None,
+    ) -> Reply:
         """
         Send a request and wait for the head of its reply. Raises UpstreamError.
 
         Nothing waits for the request to be written: `body` is in memory anyway, and an upstream that
-        answers before it has read all of it is to be heard.
+        answers before it has read all of it is to be heard. `parts` are written chunked as they come, at
+        the upstream's pace; what they raise ends the connection and goes on to the caller.
         """
         if not self.usable:
             raise UpstreamError(self._unfit)
@@ -65,6 +78,8 @@ class UpstreamConnection(asyncio.Protocol):
         self._parser.expect(reply, without_body=without_body)
         try:
             self._write(head, body)
+            if parts is not None:
+                await self._write_parts(parts, reply)
             while not (reply.status or reply.over):
                 await self.arrival()
         except BaseException:
@@ -74,6 +89,30 @@ class UpstreamConnection(asyncio.Protocol):
             self.release(sound=False)
             raise UpstreamError(reply.failure)
         return reply
+
+    async def _write_parts(self, parts: AsyncIterator[bytes], reply: Reply) -> None:
+        self._owes = True
+        async for part in parts:
+            if reply.status or reply.over:
+                return  # it has answered already, and the connection can carry nothing else
+            self._send(b"%x\r\n%b\r\n" % (len(part), part))
+            while self._full and not (reply.status or reply.over):
+                await self.arrival()
+        self._send(b"0\r\n\r\n")
+        self._owes = False
+
+    def _send(self, data: bytes) -> None:
+        if self.usable and self._transport is not None:
+            self._transport.write(data)
+
+    def pause_writing(self) -> None:
+        """The upstream takes no more for now."""
+        self._full = True
+
+    def resume_writing(self) -> None:
+        """It takes more."""
+        self._full = False
+        self._wake()
 
     def is_silent(self) -> bool:
         """
@@ -157,6 +196,8 @@ class UpstreamConnection(asyncio.Protocol):
         """Standing, read on, written out, and the upstream has nothing against it."""
         transport = self._transport
         if not (self.usable and self._parser.keep_alive) or self._paused or transport is None:
+            return False
+        if self._owes:
             return False
         return transport.get_write_buffer_size() == 0
 

@@ -67,7 +67,9 @@ class UpstreamPool:
         if connection is None:
             connection = await self._dial.connect(self._connection)
         without_body = request.method == "HEAD"
-        return await connection.ask(head, request.body, without_body=without_body)
+        return await connection.ask(
+            head, request.body, without_body=without_body, parts=request.parts
+        )
 
     async def close(self) -> None:
         """End all connections, those in use too."""
@@ -88,7 +90,9 @@ class UpstreamPool:
             target = f"{target}?{request.query}"
         lines = [b"%b: %b\r\n" % pair for pair in request.headers]
         body = request.body
-        if body is not None:
+        if request.parts is not None:
+            lines.append(b"Transfer-Encoding: chunked\r\n")
+        elif body is not None:
             lines.append(b"Content-Length: %d\r\n" % len(body))
         elif request.method not in _WITHOUT_BODY:
             lines.append(b"Content-Length: 0\r\n")

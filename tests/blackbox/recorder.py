@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -42,47 +43,66 @@ class Recorder:
         self.replies.clear()
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self, recording: Recorder) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.recording = recording
+        recording.url = f"http://127.0.0.1:{self.server_address[1]}"
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: _Server
+
+    def _serve(self) -> None:
+        recording = self.server.recording
+        body = self._body()
+        recording.requests.append(
+            Recorded(self.command, self.path, list(self.headers.items()), body)
+        )
+        path = self.path.partition("?")[0]
+        fitting = [known for known in recording.replies if path.endswith(known)]
+        nothing = ("application/json", b"{}")
+        kind, data = recording.replies[max(fitting, key=len)] if fitting else nothing
+        self.send_response(200)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(data)
+
+    def _body(self) -> bytes:
+        if self.headers.get("Transfer-Encoding") == "chunked":
+            parts = []
+            while size := self._chunk_size():
+                parts.append(self.rfile.read(size))
+                self.rfile.readline()
+            self.rfile.readline()
+            return b"".join(parts)
+        return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+
+    def _chunk_size(self) -> int:
+        line = self.rfile.readline()
+        if not line:
+            raise ConnectionResetError("cut in the middle of a body: never recorded")
+        return int(line.split(b";")[0], 16)
+
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = _serve  # noqa: N815
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
 @contextmanager
 def recorder() -> Iterator[Recorder]:
     recording = Recorder()
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def _serve(self) -> None:
-            body = self._body()
-            recording.requests.append(
-                Recorded(self.command, self.path, list(self.headers.items()), body)
-            )
-            path = self.path.partition("?")[0]
-            fitting = [known for known in recording.replies if path.endswith(known)]
-            nothing = ("application/json", b"{}")
-            kind, data = recording.replies[max(fitting, key=len)] if fitting else nothing
-            self.send_response(200)
-            self.send_header("Content-Type", kind)
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            if self.command != "HEAD":
-                self.wfile.write(data)
-
-        def _body(self) -> bytes:
-            if self.headers.get("Transfer-Encoding") == "chunked":
-                parts = []
-                while size := int(self.rfile.readline().split(b";")[0], 16):
-                    parts.append(self.rfile.read(size))
-                    self.rfile.readline()
-                self.rfile.readline()
-                return b"".join(parts)
-            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
-
-        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = _serve  # noqa: N815
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    recording.url = f"http://127.0.0.1:{server.server_address[1]}"
+    server = _Server(recording)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
     try:
