@@ -18,6 +18,7 @@ METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"}
 HEADERS_TOO_LARGE = Refusal(
     431, "headers_too_large", "The request line or headers are larger than allowed.", close=True
 )
+EXPECTATION = Refusal(417, "expectation_failed", "Only 100-continue may be expected.", close=True)
 _HOST = re.compile(
     rb"(?:\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._~%!$&'()*+,;=-]{1,255})(?::[0-9]{0,5})?"
 ).fullmatch
@@ -30,6 +31,9 @@ _AMBIGUOUS = re.compile(
 """Paths that servers read in different ways. The escapes are those of letters, digits and `-._~:`, which
 some decode before they look for a route, and of `/ \\ ? # % ;` and controls, which some heed."""
 _OVERRIDES = frozenset({"$httpMethod", "$ct"})
+_TELLING = frozenset(
+    map(len, ("Expect", "Connection", "Transfer-Encoding", "X-HTTP-Method-Override"))
+)
 _END_TO_END = DECIDING - {b"connection", b"te", b"transfer-encoding", b"upgrade"}
 
 
@@ -75,24 +79,31 @@ def _refused_headers(
             hosts += 1
             if not _HOST(value):
                 return _malformed("The Host header is not valid.")
-        elif length == 10 and name.lower() == b"connection":
-            named = map(bytes.strip, value.lower().split(b","))
-            if not _END_TO_END.isdisjoint(named):
-                return _malformed("The Connection header names a header that is end-to-end.")
-        elif (
-            length == 17
-            and name.lower() == b"transfer-encoding"
-            and (version == (1, 0) or value.strip().lower() != b"chunked")
-        ):
-            return _malformed("Only the chunked transfer coding is understood, in HTTP/1.1.")
-        elif length == 22 and name.lower() == b"x-http-method-override":
-            return _malformed("A header must not override the method.")
+        elif length in _TELLING:
+            refusal = _refused_header(name.lower(), value, version)
+            if refusal is not None:
+                return refusal
     if hosts != 1 and (hosts or version == (1, 1)):
         return _malformed("Exactly one Host header is required.")
     if size > header_bytes:
         return HEADERS_TOO_LARGE
     why = malformed(headers)
     return _malformed(f"The request is not valid HTTP: {why}.") if why else None
+
+
+def _refused_header(name: bytes, value: bytes, version: tuple[int, int]) -> Refusal | None:
+    if name == b"connection":
+        if not _END_TO_END.isdisjoint(map(bytes.strip, value.lower().split(b","))):
+            return _malformed("The Connection header names a header that is end-to-end.")
+    elif name == b"transfer-encoding":
+        if version == (1, 0) or value.strip().lower() != b"chunked":
+            return _malformed("Only the chunked transfer coding is understood, in HTTP/1.1.")
+    elif name == b"expect":
+        if value.lower() != b"100-continue":
+            return EXPECTATION
+    elif name == b"x-http-method-override":
+        return _malformed("A header must not override the method.")
+    return None
 
 
 def _malformed(message: str) -> Refusal:
