@@ -12,6 +12,7 @@ No message here holds a key, a value or any other text of the body.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from math import isfinite
 from typing import Any, Literal
@@ -50,6 +51,7 @@ _COUNTED_BEFORE = 512 * 1024
 as values are looked at and not bytes; below this size the worst body is parsed in some 30 ms."""
 
 _LARGEST = 2**53
+_HUGEST = sys.float_info.max
 
 _UTF8_BOM = b"\xef\xbb\xbf"
 
@@ -99,7 +101,27 @@ def read_json(body: bytes, max_depth: int = MAX_DEPTH) -> JsonObject:
         and _deeper_than(parsed, max_depth)
     ):
         raise UnreadableBody("too_deep", "The body is nested too deeply.")
+    if _exceeds_doubles(parsed):
+        raise UnreadableBody("number_out_of_range", "The body holds a number that is too large.")
     return parsed
+
+
+def _exceeds_doubles(value: object) -> bool:
+    """Whether a number stands in it that some parsers refuse and others read as infinity."""
+    level: list[Any] = [value]
+    while level:
+        inner: list[Any] = []
+        for container in level:
+            for item in container.values() if type(container) is dict else container:
+                kind = type(item)
+                if kind is str:
+                    continue
+                if kind is dict or kind is list:
+                    inner.append(item)
+                elif (kind is float or kind is int) and not -_HUGEST <= item <= _HUGEST:
+                    return True
+        level = inner
+    return False
 
 
 def _fault(body: bytes, said: str) -> UnreadableBody:

@@ -43,6 +43,8 @@ HOSTILE = {
     "Infinity": inside(b'"temperature":Infinity'),
     "minus Infinity": inside(b'"temperature":-Infinity'),
     "an integer of 5,000 digits": inside(b'"seed":' + b"9" * 5000),
+    "a number beyond doubles": inside(b'"seed":1e309'),
+    "an integer beyond doubles": inside(b'"seed":-' + b"9" * 400),
     "a number with a plus": inside(b'"seed":+1'),
     "a number with a zero before": inside(b'"seed":01'),
     "a number in hex": inside(b'"seed":0x10'),

@@ -61,6 +61,10 @@ def nested(depth: int) -> bytes:
         (b'{"a":1,"\\u0061":2}', "duplicate_key"),
         (b'{"a":[{"sk-secret":1,"sk-secret":2}]}', "duplicate_key"),
         (b'{"a":' + b"9" * 5000 + b"}", "number_out_of_range"),
+        (b'{"a":1e309}', "number_out_of_range"),
+        (b'{"a":[{"b":-1e309}]}', "number_out_of_range"),
+        (b'{"a":' + b"9" * 310 + b"}", "number_out_of_range"),
+        (b'{"a":-' + b"9" * 310 + b"}", "number_out_of_range"),
         (b"[1]", "not_an_object"),
         (b'"sk-secret"', "not_an_object"),
         (b"null", "not_an_object"),
@@ -86,6 +90,10 @@ def test_a_body_that_is_not_one_unambiguous_object_is_refused(body: bytes, reaso
 def test_every_key_stays_in_wire_order_and_every_value_as_written() -> None:
     parsed = read_json(b' {"b":"\\ud83d\\ude00","a":[1,2.5,null,true],"c":' + b"9" * 40 + b"}\n")
     assert list(parsed.items()) == [("b", "😀"), ("a", [1, 2.5, None, True]), ("c", int("9" * 40))]
+
+
+def test_the_largest_double_is_read() -> None:
+    assert read_json(b'{"a":1.7976931348623157e308,"b":-1.7976931348623157e308}')
 
 
 @pytest.mark.parametrize("depth", [1, 2, 10, 64])

@@ -1,0 +1,210 @@
+"""Nobody is taken for who he only claims to be. Each key, address or account has one answer an hour."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import count
+
+import pytest
+
+from tests.blackbox.conftest import call, raw
+from tests.blackbox.recorder import Recorder
+from tests.support.excise import Excise, running_excise
+
+POLICY = """
+version: 1
+keys: {missing: block, unknown: allow}
+rules:
+  - {name: by-key, kind: rate_limit, per: api_key, limit: 1/hour, burst: 1, action: throttle}
+"""
+BY_ADDRESS = """
+version: 1
+keys: {missing: block, unknown: allow}
+rules:
+  - {name: by-address, kind: rate_limit, per: address, limit: 1/hour, burst: 1, action: throttle}
+"""
+BY_ACCOUNT = BY_ADDRESS.replace("address", "account")
+CHAT = b'{"model":"m","messages":[{"role":"user","content":"hello"}]}'
+PATH = "/v1/chat/completions"
+JSON = "Content-Type: application/json"
+FRESH = (f"sk-fresh-{number}" for number in count())
+
+CLAIMS = (
+    "X-Forwarded-For: 192.0.2.%d",
+    "X-Forwarded-For: 10.0.0.%d, 127.0.0.1",
+    "X-Forwarded-For: 2001:db8::%d",
+    "X-Forwarded-For: [2001:db8::%d]:443",
+    "X-Forwarded-For: fe80::%d%%eth0",
+    "X-Forwarded-For: 192.0.2.%d:1234",
+    "Forwarded: for=192.0.2.%d",
+    'Forwarded: for="[2001:db8::%d]:443"',
+    "X-Real-IP: 192.0.2.%d",
+    "True-Client-IP: 192.0.2.%d",
+    "CF-Connecting-IP: 192.0.2.%d",
+    "X-Client-IP: 192.0.2.%d",
+    "X-Cluster-Client-IP: 192.0.2.%d",
+    "Fastly-Client-IP: 192.0.2.%d",
+    "X-Original-Forwarded-For: 192.0.2.%d",
+    "Via: 1.1 192.0.2.%d",
+)
+
+
+def ask(excise: Excise, *headers: str, target: str = PATH, key: str = "") -> int:
+    return call(excise, "POST", target, CHAT, key=key or next(FRESH), headers=(JSON, *headers))[0]
+
+
+@pytest.fixture(scope="module")
+def by_address(recording: Recorder, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Excise]:
+    """Nobody in front is trusted."""
+    with running_excise(
+        tmp_path_factory.mktemp("plain"), BY_ADDRESS, upstream=recording.url, mode="enforce"
+    ) as running:
+        assert ask(running) == 200
+        yield running
+
+
+@pytest.mark.parametrize("claim", CLAIMS)
+def test_no_header_makes_another_address_where_nobody_is_trusted(
+    by_address: Excise, claim: str
+) -> None:
+    assert ask(by_address, claim % 7) == 429
+
+
+@pytest.fixture(scope="module")
+def behind_a_hop(recording: Recorder, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Excise]:
+    """Who connects is a trusted hop, and so is all of 10.0.0.0/8 behind it."""
+    with running_excise(
+        tmp_path_factory.mktemp("hop"),
+        BY_ADDRESS,
+        upstream=recording.url,
+        mode="enforce",
+        client_address_from="x-forwarded-for",
+        client_address_trusted="127.0.0.1/32,10.0.0.0/8",
+    ) as running:
+        yield running
+
+
+@pytest.mark.parametrize(
+    ("number", "forwarded"),
+    [
+        (1, ("198.51.100.1",)),
+        (2, ("192.0.2.7, 198.51.100.2",)),
+        (3, ("198.51.100.3, 10.1.2.3",)),
+        (4, ("192.0.2.7", "198.51.100.4")),
+        (5, ("192.0.2.7", "198.51.100.5, 10.1.2.3", "10.9.9.9")),
+        (6, ("unknown, 198.51.100.6",)),
+        (7, ("[::1], 198.51.100.7:443",)),
+        (8, ("fe80::1%eth0, ::ffff:198.51.100.8",)),
+    ],
+)
+def test_behind_a_trusted_hop_the_address_is_the_one_it_wrote(
+    behind_a_hop: Excise, number: int, forwarded: tuple[str, ...]
+) -> None:
+    wrote = [f"X-Forwarded-For: {value}" for value in forwarded]
+    assert ask(behind_a_hop, *wrote) == 200
+    event = behind_a_hop.wait_for("request", **{"client.address": f"198.51.100.{number}"})
+    assert event["decision"] == "allow"
+    # Whatever the caller puts before it, it stays that address.
+    forged = [f"X-Forwarded-For: 203.0.113.{number}, 10.0.0.1", *wrote]
+    assert ask(behind_a_hop, *forged, "X-Real-IP: 203.0.113.9", "Forwarded: for=203.0.113.9") == 429
+
+
+@pytest.mark.parametrize("value", ["fe80::1%eth0", "not an address", "198.51.100.300", "1" * 200])
+def test_what_is_no_address_behind_a_hop_is_the_hop_and_noted(
+    behind_a_hop: Excise, value: str
+) -> None:
+    ask(behind_a_hop, f"X-Forwarded-For: {value}")
+    event = behind_a_hop.wait_for("request", **{"client.address": "127.0.0.1"})
+    assert "forwarded_header_malformed" in event["client.note"]
+
+
+@pytest.mark.parametrize(
+    ("target", "headers"),
+    [
+        (PATH, ("x-api-key: sk-other",)),
+        (PATH, ("api-key: sk-other",)),
+        (PATH, ("x-goog-api-key: sk-other",)),
+        (PATH, ("Authorization: Bearer sk-other",)),
+        (PATH, ("aUTHORIZATION: bEARER sk-other",)),
+        (PATH + "?key=sk-other", ()),
+        (PATH + "?%6Bey=sk-other", ()),
+        (PATH + "?a=b&access_token=sk-other", ()),
+    ],
+)
+def test_two_keys_are_none(
+    excise: Excise, upstream: Recorder, target: str, headers: tuple[str, ...]
+) -> None:
+    assert ask(excise, *headers, target=target) == 400
+    assert upstream.requests == []
+
+
+@pytest.mark.parametrize(
+    ("name", "target", "header"),
+    [
+        ("a", PATH, "aUTHORIZATION: Bearer KEY"),
+        ("b", PATH, "Authorization: bEARER KEY"),
+        ("c", PATH, "Authorization: \t Bearer   KEY \t "),
+        ("d", PATH, "X-Api-Key: KEY"),
+        ("e", PATH, "api-key:   KEY  "),
+        ("f", PATH, "x-goog-api-key: KEY"),
+        ("g", PATH + "?key=KEY", "X-None: x"),
+        ("h", PATH + "?a=b&%6b%65y=%73k-same-h", "X-None: x"),
+    ],
+)
+def test_one_key_is_one_however_it_is_sent(
+    excise: Excise, upstream: Recorder, name: str, target: str, header: str
+) -> None:
+    key = f"sk-same-{name}"
+    assert ask(excise, key=key) == 200
+    lines = (
+        f"POST {target} HTTP/1.1",
+        "Host: x",
+        header,
+        JSON,
+        f"Content-Length: {len(CHAT)}",
+        "Connection: close",
+    )
+    head = "\r\n".join((*lines, "", "")).replace("KEY", key)
+    assert raw(excise, head.encode() + CHAT)[0] == 429
+    assert len(upstream.requests) == 1
+
+
+def test_a_key_in_the_query_stands_nowhere_but_in_what_the_upstream_is_sent(
+    excise: Excise, upstream: Recorder
+) -> None:
+    key = "sk-in-the-query"
+    lines = (f"POST {PATH}?key={key}&a=b HTTP/1.1", "Host: x", JSON, "Connection: close")
+    head = "\r\n".join((*lines, f"Content-Length: {len(CHAT)}", "", ""))
+    status, received = raw(excise, head.encode() + CHAT)
+    assert status == 200
+    assert upstream.requests[0].target == f"{PATH}?key={key}&a=b"
+    status, received = raw(excise, head.encode() + CHAT)
+    assert status == 429
+    assert key.encode() not in received
+    excise.wait_for("request", decision="throttle", **{"url.path": PATH})
+    assert key not in excise.log_text
+
+
+@pytest.fixture(scope="module")
+def by_account(recording: Recorder, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Excise]:
+    """A gateway names the account, but not the one that connects here."""
+    with running_excise(
+        tmp_path_factory.mktemp("gateway"),
+        BY_ACCOUNT,
+        upstream=recording.url,
+        mode="enforce",
+        gateway_trusted="10.0.0.0/8",
+        gateway_account_header="X-Account",
+    ) as running:
+        yield running
+
+
+def test_an_account_header_of_somebody_else_is_neither_believed_nor_sent_on(
+    by_account: Excise, upstream: Recorder
+) -> None:
+    key = "sk-with-an-account"
+    assert ask(by_account, "X-Account: victim", key=key) == 200
+    assert ask(by_account, "X-Account: another", key=key) == 429
+    assert ask(by_account, "x-account: victim", "X-Forwarded-For: 10.0.0.1", key=key) == 429
+    assert len(upstream.requests) == 1
+    assert "x-account" not in [name.lower() for name, _ in upstream.requests[0].headers]
