@@ -11,6 +11,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from proxy.signals.plain import plain
+
 SAMPLE: Final = 2048
 """Characters of a system prompt that are looked at, from its head: what it is stands there, and what is
 fetched for each request (documents, memories) as a rule behind."""
@@ -35,7 +37,7 @@ def masked(text: str) -> bytes:
     """The words that do not vary, lower case, one space between them."""
     if '"' in text or "\u201c" in text:
         text = _QUOTED.sub(" ", text)
-    raw = text.lower().encode("utf-8", "replace").translate(_SORTED)
+    raw = plain(text).encode("utf-8", "replace").translate(_SORTED)
     return b" ".join(
         [
             word

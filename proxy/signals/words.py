@@ -1,5 +1,5 @@
 """
-A text as plain words: case, white space, punctuation, digits and the forms of characters taken off.
+A text as words: what disguises it, case, white space, punctuation and digits taken off.
 
 One pass at C speed, over a bounded sample of the text: its head, and its tail where it is longer.
 """
@@ -7,8 +7,9 @@ One pass at C speed, over a bounded sample of the text: its head, and its tail w
 from __future__ import annotations
 
 import re
-import unicodedata
 from typing import Final
+
+from proxy.signals.plain import plain
 
 SAMPLE: Final = 4096
 """Characters that are looked at: half from the head, half from the tail of what is longer."""
@@ -40,9 +41,9 @@ def words(text: str) -> list[bytes]:
     In UTF-8, but for the letters a to z, which are exchanged so that the least of some words is one that
     says much.
     """
-    text = sample(text).lower()
+    text = plain(sample(text))
     if not text.isascii():
-        text = _PUNCTUATION.sub(" ", unicodedata.normalize("NFKC", text))
+        text = _PUNCTUATION.sub(" ", text)
         text = _SPACED.sub(r" \1 ", text)
     raw = text.encode("utf-8", "replace")
     return raw.translate(_PLAIN, _DIGITS_AND_QUOTES).split()
