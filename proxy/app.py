@@ -89,6 +89,7 @@ class App:
         self._networks = network_files.load()
         self._credential = assembly.read_credential(settings)
         self._admin_token = assembly.read_admin_token(settings)
+        self._tls = assembly.make_listener_tls(settings)
         default = "observe.yaml" if settings.upstream.url else "default.yaml"
         self.policy_path = settings.policy or shipped(default)
         self._policy_file = (self.policy_path, stamp_of(self.policy_path))
@@ -126,6 +127,7 @@ class App:
             self._edge,
             assembly.server_limits(settings),
             concurrent=settings.limits.concurrent_requests,
+            tls=None if self._tls is None else self._tls.context,
         )
         self._say_start()
         self.readiness.note("store", "ok" if settings.redis_url is None else "starting")
@@ -135,6 +137,7 @@ class App:
             self._policy_file,
             self._accounts_file,
             self._network_files,
+            self._tls,
             log=self._log,
             metrics=self.metrics,
             readiness=self.readiness,

@@ -19,6 +19,7 @@ from proxy.edge.exchange import Edge
 from proxy.edge.lanes import DelayLanes
 from proxy.edge.relay import Timeouts
 from proxy.edge.server import ServerLimits
+from proxy.edge.tls import ListenerTls
 from proxy.edge.upstream import Upstream, tls_context
 from proxy.edge.upstream_pool import UpstreamPool
 from proxy.edge.watch import Watch
@@ -113,6 +114,14 @@ def make_upstream(settings: Settings, url: str) -> UpstreamPool:
     except OSError as error:
         raise ConfigurationError(f"upstream TLS files: {error.strerror or error}") from None
     return UpstreamPool(url, connect_timeout=upstream.connect_timeout, tls=tls)
+
+
+def make_listener_tls(settings: Settings) -> ListenerTls | None:
+    """TLS towards callers. Raises ConfigurationError for files that cannot be used."""
+    tls = settings.tls
+    if tls.cert_file is None:
+        return None
+    return ListenerTls(tls.cert_file, tls.key_file, tls.client_ca_file)
 
 
 def make_edge(settings: Settings, upstream: Upstream, watch: Watch) -> Edge:

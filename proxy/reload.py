@@ -8,6 +8,7 @@ ConfigMap) counts as changed like one that is written in place.
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
@@ -18,6 +19,7 @@ from proxy.admin.health import Readiness
 from proxy.client.accounts import Accounts, load_accounts
 from proxy.client.identity import Identifier
 from proxy.clock import Clock
+from proxy.edge.tls import ListenerTls
 from proxy.errors import ConfigurationError
 from proxy.eventlog import EventLog
 from proxy.metrics import Metrics
@@ -122,6 +124,7 @@ class InForce:
         policy: tuple[Path, Stamp],
         accounts: tuple[Path, Stamp] | None,
         networks: tuple[NetworkFiles, object],
+        tls: ListenerTls | None,
         *,
         log: EventLog,
         metrics: Metrics,
@@ -160,6 +163,20 @@ class InForce:
                 files.stamp,
             )
         )
+        if tls is not None:
+            keep = partial(self._keep, "tls")
+            take = partial(self._take_tls, tls)
+            stamps = tuple(map(stamp_of, tls.files))
+            self._files.append(
+                Watched(
+                    tls.files[0],
+                    tls.load,
+                    take,
+                    keep,
+                    stamps,
+                    lambda _: tuple(map(stamp_of, tls.files)),
+                )
+            )
         self._tell()
 
     def look(self) -> None:
@@ -187,6 +204,11 @@ class InForce:
         self._readiness.note("accounts_file", "ok")
         self._identifier.replace_accounts(accounts)
         self._reloaded("accounts")
+
+    def _take_tls(self, tls: ListenerTls, context: ssl.SSLContext) -> None:
+        self._readiness.note("tls_file", "ok")
+        tls.take(context)
+        self._reloaded("tls")
 
     def _take_networks(self, networks: Networks) -> None:
         self._readiness.note("networks_file", "ok")

@@ -12,10 +12,18 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from proxy.errors import ConfigurationError
 from proxy.networks.feed import Feed
@@ -129,6 +137,23 @@ class UpstreamSettings(_Settings):
         return value
 
 
+class TlsSettings(_Settings):
+    """TLS on the data listener; plain HTTP where absent."""
+
+    cert_file: Path | None = None
+    """The certificate and what leads to its root, in PEM; read again when it changes."""
+    key_file: Path | None = None
+    """Its private key, without a passphrase; may stand in `cert_file` too."""
+    client_ca_file: Path | None = None
+    """Who signs callers' certificates; where given, nobody connects without one."""
+
+    @model_validator(mode="after")
+    def _check_together(self) -> Self:
+        if self.cert_file is None and (self.key_file or self.client_ca_file):
+            raise ValueError("key_file and client_ca_file need cert_file")
+        return self
+
+
 class ClientAddress(_Settings):
     """Where the client's address is read."""
 
@@ -216,6 +241,7 @@ class Settings(_Settings):
 
     upstream: UpstreamSettings = UpstreamSettings()
     listen: str = "127.0.0.1:8080"
+    tls: TlsSettings = TlsSettings()
     health_listen: str = "127.0.0.1:8081"
     admin_listen: str = "127.0.0.1:8082"
     admin_token: str | None = Field(default=None, min_length=MIN_TOKEN, repr=False)

@@ -5,13 +5,18 @@ The data listener at work: takes connections, runs each request down the line, a
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from aiohttp import web
 
 from proxy.edge.exchange import Edge, HttpExchange
 from proxy.edge.server import DataConnection, DataServer, Reject, ServerLimits
 from proxy.edge.wire import Answered
+
+TLS_SHUTDOWN_S = 1.0
+"""For a caller to say its goodbye before the connection is cut."""
 
 Run = Callable[[HttpExchange], Awaitable[None]]
 
@@ -20,10 +25,24 @@ class Listener:
     """One listening socket, and the exchanges under way on it."""
 
     def __init__(
-        self, run: Run, reject: Reject, edge: Edge, limits: ServerLimits, *, concurrent: int
+        self,
+        run: Run,
+        reject: Reject,
+        edge: Edge,
+        limits: ServerLimits,
+        *,
+        concurrent: int,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self._run = run
         self._edge = edge
+        self._tls: dict[str, Any] = {}
+        if tls is not None:
+            self._tls = {
+                "ssl": tls,
+                "ssl_handshake_timeout": limits.receive_timeout,
+                "ssl_shutdown_timeout": TLS_SHUTDOWN_S,
+            }
         self._concurrent = concurrent
         self._server = DataServer(self._handle, reject, limits, edge.watch)
         self._socket: asyncio.Server | None = None
@@ -36,7 +55,7 @@ class Listener:
     async def start(self, host: str, port: int) -> int:
         """Listen; returns the port, for port 0 asks for any. Raises OSError."""
         loop = asyncio.get_running_loop()
-        self._socket = await loop.create_server(self._server, host, port, backlog=1024)
+        self._socket = await loop.create_server(self._server, host, port, backlog=1024, **self._tls)
         bound: int = self._socket.sockets[0].getsockname()[1]
         return bound
 

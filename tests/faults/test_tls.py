@@ -1,49 +1,214 @@
-"""An upstream over TLS: its own authority, our client certificate, and what happens without them."""
+"""TLS towards callers, with real handshakes: reloaded without a restart, mutual where wanted."""
 
 from __future__ import annotations
 
-import json
+import http.client
+import os
+import socket
+import ssl
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
+import openai
 import pytest
+import trustme
 
-from tests.support.inside import CHAT, excise_inside, post
-from tests.support.raw_upstream import plain, raw_upstream, replying
-from tests.support.tls import Certificates, tls_front
+from tests.support.excise import Excise, running_excise
+
+POLICY = "version: 1\nkeys: {missing: allow, unknown: allow}\n"
+DEADLINE_S = 10
+
+
+class Authority:
+    """Signs for 127.0.0.1 and for callers; writes PEM files into a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.ca = trustme.CA()
+        self.ca_file = folder / "ca.pem"
+        self.write_ca(self.ca_file)
+
+    def write_ca(self, file: Path) -> None:
+        self.ca.cert_pem.write_to_path(file)
+
+    def write_server(self, name: str = "server.pem") -> Path:
+        """Certificate and key in one file, put there in one step."""
+        coming, file = self.folder / f"{name}.coming", self.folder / name
+        self.ca.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(coming)
+        coming.replace(file)
+        return file
+
+    def trusting(self) -> ssl.SSLContext:
+        """A caller's context that trusts this authority alone."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        self.ca.configure_trust(context)
+        return context
+
+    def caller(self, trusts: Authority) -> ssl.SSLContext:
+        """The same with a certificate that this authority has signed."""
+        context = trusts.trusting()
+        self.ca.issue_cert("caller@excise.test").configure_cert(context)
+        return context
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    return Authority(tmp_path)
+
+
+def connected(excise: Excise, context: ssl.SSLContext) -> http.client.HTTPSConnection:
+    connection = http.client.HTTPSConnection(
+        "127.0.0.1", excise.ports["data"], context=context, timeout=DEADLINE_S
+    )
+    connection.connect()
+    return connection
+
+
+def status(connection: http.client.HTTPSConnection) -> int:
+    connection.request("GET", "/v1/models")
+    answer = connection.getresponse()
+    answer.read()
+    return answer.status
+
+
+def serial(connection: http.client.HTTPSConnection) -> object:
+    assert isinstance(connection.sock, ssl.SSLSocket)
+    found = connection.sock.getpeercert()
+    assert found is not None
+    return found["serialNumber"]
+
+
+@contextmanager
+def refused() -> Iterator[None]:
+    """TLS 1.3 tells a caller of its own certificate's refusal only when it reads."""
+    with pytest.raises((ssl.SSLError, ConnectionError, http.client.RemoteDisconnected)):
+        yield
+
+
+def test_an_sdk_asks_and_streams_over_tls(authority: Authority, tmp_path: Path) -> None:
+    cert = authority.write_server()
+    with running_excise(tmp_path, POLICY, tls_cert_file=str(cert)) as excise:
+        url = f"https://127.0.0.1:{excise.ports['data']}/v1"
+        with openai.DefaultHttpxClient(verify=authority.trusting()) as http_client:
+            client = openai.OpenAI(api_key="sk-tls", base_url=url, http_client=http_client)
+            hello = [{"role": "user", "content": "hello"}]
+            plain = client.chat.completions.create(model="m", messages=hello)  # type: ignore[arg-type]
+            assert plain.choices[0].message.content
+            stream = client.chat.completions.create(model="m", messages=hello, stream=True)  # type: ignore[arg-type]
+            assert "".join(part.choices[0].delta.content or "" for part in stream if part.choices)
+        for _ in range(2):
+            event = excise.wait_for("request", outcome="complete")
+            assert event["client.address"] == "127.0.0.1"
+
+
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
+def test_only_tls_of_this_decade_is_spoken(authority: Authority, tmp_path: Path) -> None:
+    cert = authority.write_server()
+    with running_excise(tmp_path, POLICY, tls_cert_file=str(cert)) as excise:
+        old = authority.trusting()
+        old.minimum_version = ssl.TLSVersion.TLSv1
+        old.maximum_version = ssl.TLSVersion.TLSv1_1
+        old.set_ciphers("ALL:@SECLEVEL=0")
+        with refused():
+            connected(excise, old)
+        with socket.create_connection(
+            ("127.0.0.1", excise.ports["data"]), timeout=DEADLINE_S
+        ) as plain:
+            plain.sendall(b"GET /v1/models HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert b"HTTP/1.1" not in plain.recv(65536)
+        with pytest.raises(ssl.SSLCertVerificationError):
+            connected(excise, Authority(tmp_path).trusting())
+        offering = authority.trusting()
+        offering.set_alpn_protocols(["h2", "http/1.1"])
+        connection = connected(excise, offering)
+        assert isinstance(connection.sock, ssl.SSLSocket)
+        assert connection.sock.selected_alpn_protocol() == "http/1.1"
+        assert status(connection) == 200
+        connection.close()
+        excise.wait_for("request")
+        assert "Traceback" not in excise.log_text
+
+
+def test_a_changed_certificate_serves_new_connections_and_a_bad_one_changes_nothing(
+    authority: Authority, tmp_path: Path
+) -> None:
+    cert = authority.write_server()
+    with running_excise(tmp_path, POLICY, tls_cert_file=str(cert)) as excise:
+        first = connected(excise, authority.trusting())
+        authority.write_server()
+        excise.wait_for("reloaded", what="tls")
+        second = connected(excise, authority.trusting())
+        assert serial(first) != serial(second)
+        assert (status(first), status(second)) == (200, 200)
+
+        cert.write_text("no certificate")
+        said = excise.wait_for("reload_refused", what="tls")
+        assert str(said["mistakes"][0]).startswith("TLS files of the listener:")
+        third = connected(excise, authority.trusting())
+        assert serial(third) == serial(second)
+        assert status(third) == 200
+        for connection in (first, second, third):
+            connection.close()
+
+
+def test_where_callers_must_show_a_certificate_nobody_asks_without_one(
+    authority: Authority, tmp_path: Path
+) -> None:
+    (tmp_path / "other").mkdir()
+    other = Authority(tmp_path / "other")
+    trusted = tmp_path / "callers.pem"
+    authority.write_ca(trusted)
+    files = {
+        "tls_cert_file": str(authority.write_server()),
+        "tls_client_ca_file": str(trusted),
+    }
+    with running_excise(tmp_path, POLICY, **files) as excise:
+        good = authority.caller(authority)
+        connection = connected(excise, good)
+        assert status(connection) == 200
+        connection.close()
+        for stranger in (authority.trusting(), other.caller(authority)):
+            with refused():
+                status(connected(excise, stranger))
+
+        # Whom nobody trusts any more is refused from the next handshake on, an old session included.
+        other.write_ca(trusted)
+        excise.wait_for("reloaded", what="tls")
+        with refused():
+            status(connected(excise, good))
+        assert status(connected(excise, other.caller(authority))) == 200
+        assert "Traceback" not in excise.log_text
 
 
 @pytest.mark.parametrize(
-    ("given", "ask_client", "status"),
+    "settings",
     [
-        (("ca_file",), False, 200),
-        (("ca_file", "client_cert_file", "client_key_file"), True, 200),
-        ((), False, 502),  # an authority that nobody has told us of
-        (("ca_file",), True, 502),  # no certificate of ours
+        {"EXCISE_TLS_CERT_FILE": "nowhere.pem"},
+        {"EXCISE_TLS_CERT_FILE": "garbage.pem"},
+        {"EXCISE_TLS_CERT_FILE": "server.pem", "EXCISE_TLS_KEY_FILE": "other-key.pem"},
+        {"EXCISE_TLS_CERT_FILE": "server.pem", "EXCISE_TLS_CLIENT_CA_FILE": "garbage.pem"},
+        {"EXCISE_TLS_KEY_FILE": "server.pem"},
+        {"EXCISE_TLS_CLIENT_CA_FILE": "ca.pem"},
     ],
 )
-async def test_only_who_can_prove_itself_is_spoken_to(
-    tmp_path: Path, given: tuple[str, ...], ask_client: bool, status: int
+def test_files_that_cannot_be_used_end_the_start_in_one_line(
+    authority: Authority, tmp_path: Path, settings: dict[str, str]
 ) -> None:
-    made = Certificates(tmp_path)
-    files = {
-        "ca_file": made.ca,
-        "client_cert_file": made.client_cert,
-        "client_key_file": made.client_key,
-    }
-    tls: dict[str, Any] = {name: files[name] for name in given}
-    async with (
-        raw_upstream(replying(plain())) as upstream,
-        tls_front(made.server_context(ask_client=ask_client), upstream.port) as port,
-        excise_inside(tmp_path, f"https://127.0.0.1:{port}/base", upstream=tls) as excise,
-    ):
-        got, _, body = await excise.exchange(post(CHAT))
-        assert got == status
-        event = await excise.log.wait_for()
-        if status == 200:
-            assert upstream.calls[0].head.startswith(b"POST /base/v1/chat/completions ")
-            assert event["outcome"] == "complete"
-        else:
-            assert json.loads(body)["error"]["code"].startswith("upstream_")
-            assert upstream.calls == []
-            assert event["outcome"] == "upstream_error"
+    authority.write_server()
+    (tmp_path / "garbage.pem").write_text("garbage")
+    another = trustme.CA().issue_cert("127.0.0.1")
+    another.private_key_pem.write_to_path(tmp_path / "other-key.pem")
+    done = subprocess.run(
+        [sys.executable, "-m", "proxy.cli", "serve"],
+        cwd=tmp_path,
+        env={**os.environ, **settings},
+        capture_output=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 1
+    (line,) = done.stderr.decode().strip().splitlines()
+    assert "tls" in line.lower()
