@@ -95,6 +95,7 @@ def make_identifier(
         only_known=only_known,
         subnet_bits=(address.ipv4_subnet, address.ipv6_subnet),
         networks=networks,
+        ja4_header=address.ja4_header,
     )
 
 

@@ -50,6 +50,7 @@ FIELDS: Final[dict[str, tuple[str, str]]] = {
         "the client's software by its hand: family, JSON style, headers",
     ),
     "client.contradictions": ("list", "where its hand is not what its User-Agent claims"),
+    "client.ja4": ("text", "the TLS fingerprint that a trusted hop has told"),
     "user_agent.original": ("text", "at most 256 bytes"),
     "api_key": ("text", "keyed id of the API key, never the key"),
     "account": ("text", "owner of the key; the key's id where nothing maps it"),
@@ -275,6 +276,8 @@ class EventBuilder:
         self._add_network(event, client)
         if client.notes:
             event["client.note"] = list(client.notes)
+        if client.ja4 is not None:
+            event["client.ja4"] = client.ja4
         if client.user_agent is not None:
             event["user_agent.original"] = client.user_agent
         if client.key_id is not None:

@@ -107,6 +107,8 @@ class Client:
     `api_key` and `account` subjects stand for the caller's address instead."""
     user_agent: str | None = None
     """At most 256 bytes, printable ASCII."""
+    ja4: str | None = None
+    """How the caller greets in TLS (FoxIO's JA4), as a trusted hop has told."""
     asn: int | None = None
     """Number of the autonomous system that announces the address."""
     organization: str | None = None

@@ -160,6 +160,8 @@ class ClientAddress(_Settings):
     from_: Literal["peer", "x-forwarded-for", "forwarded"] = Field(default="peer", alias="from")
     trusted: Networks = ()
     """Hops whose forwarding header is believed; nobody by default, loopback included."""
+    ja4_header: str | None = _HEADER
+    """Where a trusted hop that ends TLS writes the caller's JA4; from anybody else it is taken off."""
     ipv4_subnet: int = Field(default=24, ge=8, le=32)
     ipv6_subnet: int = Field(default=56, ge=16, le=128)
 

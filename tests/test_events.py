@@ -84,7 +84,11 @@ async def test_documented_fields_are_emitted_and_no_others(tmp_path: Path) -> No
         "tier_header": "X-Tier",
         "profile_header": "X-Profile",
     }
-    address = {"from": "x-forwarded-for", "trusted": ["127.0.0.0/8"]}
+    address = {
+        "from": "x-forwarded-for",
+        "trusted": ["127.0.0.0/8"],
+        "ja4_header": "X-JA4",
+    }
     async with (
         raw_upstream(script) as upstream,
         excise_inside(
@@ -101,6 +105,7 @@ async def test_documented_fields_are_emitted_and_no_others(tmp_path: Path) -> No
             "X-Tier: pro",
             "X-Profile: rag",
             "User-Agent: OpenAI/Python 2.8.1",
+            "X-JA4: t13d1516h2_8daaf6152771_02713d6af862",
         )
         for _ in range(2):
             await excise.exchange(post(RICH, headers=known))

@@ -82,6 +82,11 @@ class AddressResolver:
                 break
         return client, None
 
+    def trusts(self, head: Head) -> bool:
+        """Whether the peer is a hop whose headers are believed."""
+        peer = canonical(head.peer.partition("%")[0])
+        return peer is not None and self._is_trusted(peer)
+
     def _hop(self, text: str) -> str | None:
         if len(text) > MAX_HOP:
             return None

@@ -37,6 +37,10 @@ AMBIGUOUS_ACCOUNT = Refusal(
 _WORD = re.compile(rb"[\x20-\x7e]{1,128}").fullmatch
 
 
+_JA4 = re.compile(rb"[tqd][0-9s][0-9][di][0-9]{4}[0-9a-z]{2}_[0-9a-f]{12}_[0-9a-f]{12}").fullmatch
+"""A TLS client's fingerprint as FoxIO's JA4 writes it: `t13d1516h2_8daaf6152771_02713d6af862`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Gateway:
     """Hops that may say for whom they ask. From anybody else these headers do not pass."""
@@ -67,6 +71,7 @@ class Identifier:
         only_known: bool = False,
         subnet_bits: tuple[int, int] = (24, 56),
         networks: Networks | None = None,
+        ja4_header: str | None = None,
     ) -> None:
         self._secret = secret
         self._accounts = accounts
@@ -74,6 +79,7 @@ class Identifier:
         self._gateway = gateway or Gateway()
         self._proven = proven if proven is not None else ProvenKeys()
         self._only_known = only_known
+        self._ja4_header = ja4_header
         self._subnet_bits = subnet_bits
         self._ids = lru_cache(maxsize=16_384)(self._identify_key)
         self._end_users = lru_cache(maxsize=16_384)(secret.end_user_id)
@@ -128,6 +134,7 @@ class Identifier:
             unproven=unproven,
             provisional=unproven and keys.unknown == "provisional",
             user_agent=_user_agent(head),
+            ja4=None if self._ja4_header is None else self._ja4(head, self._ja4_header),
             asn=network.asn,
             organization=network.organization,
             network_kind=network.kind,
@@ -153,7 +160,16 @@ class Identifier:
         )
         if self._gateway.headers and not self._from_gateway(head):
             names += self._gateway.headers
+        if self._ja4_header is not None and not self._resolver.trusts(head):
+            names += (self._ja4_header,)
         return names
+
+    def _ja4(self, head: Head, header: str) -> str | None:
+        if not self._resolver.trusts(head):
+            return None
+        values = head.values(header.lower().encode())
+        found = _JA4(values[0].strip()) if len(values) == 1 else None
+        return None if found is None else found[0].decode()
 
     def _identify_key(self, key: bytes) -> tuple[str, Account | None]:
         key_id = self._secret.key_id(key)

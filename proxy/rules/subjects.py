@@ -69,6 +69,10 @@ def _fingerprint(facts: Facts) -> str | None:
     return None if fingerprint is None else f"client_fingerprint:{safe(fingerprint)}"
 
 
+def _ja4(facts: Facts) -> str | None:
+    return None if facts.client.ja4 is None else f"ja4:{facts.client.ja4}"
+
+
 def _template(facts: Facts) -> str | None:
     template = facts.signals.template
     return None if template is None else f"template:{template}"
@@ -90,6 +94,7 @@ SUBJECTS: Final[dict[str, SubjectOf]] = {
     "asn": _asn,
     "country": _country,
     "client_fingerprint": _fingerprint,
+    "ja4": _ja4,
     "model": _model,
     "template": _template,
 }
@@ -98,7 +103,7 @@ SUBJECTS: Final[dict[str, SubjectOf]] = {
 FROM_BODY: Final = frozenset({"client_fingerprint", "end_user", "model", "template"})
 """Subjects that are known only once the body has been read."""
 
-CHOSEN_BY_CALLERS: Final = frozenset({"client_fingerprint", "model", "template"})
+CHOSEN_BY_CALLERS: Final = frozenset({"client_fingerprint", "ja4", "model", "template"})
 """Subjects that a caller picks freely: alone, they may only log or score."""
 
 

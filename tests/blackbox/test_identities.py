@@ -80,6 +80,7 @@ def behind_a_hop(recording: Recorder, tmp_path_factory: pytest.TempPathFactory) 
         mode="enforce",
         client_address_from="x-forwarded-for",
         client_address_trusted="127.0.0.1/32,10.0.0.0/8",
+        client_address_ja4_header="X-JA4",
     ) as running:
         yield running
 
@@ -107,6 +108,23 @@ def test_behind_a_trusted_hop_the_address_is_the_one_it_wrote(
     # Whatever the caller puts before it, it stays that address.
     forged = [f"X-Forwarded-For: 203.0.113.{number}, 10.0.0.1", *wrote]
     assert ask(behind_a_hop, *forged, "X-Real-IP: 203.0.113.9", "Forwarded: for=203.0.113.9") == 429
+
+
+def test_a_ja4_is_a_trusted_hops_or_nobodys(
+    behind_a_hop: Excise, by_account: Excise, upstream: Recorder
+) -> None:
+    told = "X-JA4: t13d1516h2_8daaf6152771_02713d6af862"
+    ask(behind_a_hop, "X-Forwarded-For: 198.51.100.77", told)
+    event = behind_a_hop.wait_for("request", **{"client.address": "198.51.100.77"})
+    assert event["client.ja4"] == "t13d1516h2_8daaf6152771_02713d6af862"
+    for number, bad in enumerate((("X-JA4: x",), (told, told), (told + ", " + told,))):
+        ask(behind_a_hop, f"X-Forwarded-For: 198.51.100.{80 + number}", *bad)
+        where = {"client.address": f"198.51.100.{80 + number}"}
+        assert "client.ja4" not in behind_a_hop.wait_for("request", **where)
+    upstream.clear()
+    ask(by_account, told)
+    assert "client.ja4" not in by_account.wait_for("request", decision="allow")
+    assert "x-ja4" not in [name.lower() for name, _ in upstream.requests[-1].headers]
 
 
 @pytest.mark.parametrize("value", ["fe80::1%eth0", "not an address", "198.51.100.300", "1" * 200])
@@ -195,6 +213,7 @@ def by_account(recording: Recorder, tmp_path_factory: pytest.TempPathFactory) ->
         mode="enforce",
         gateway_trusted="10.0.0.0/8",
         gateway_account_header="X-Account",
+        client_address_ja4_header="X-JA4",
     ) as running:
         yield running
 

@@ -50,6 +50,7 @@ def test_a_subject_says_its_kind_and_its_value(per: str, subject: str) -> None:
         ("asn", {}),
         ("country", {}),
         ("client_fingerprint", {}),
+        ("ja4", {}),
         ("account model", {"account": None}),
         ("account end_user", {}),
     ],
@@ -73,7 +74,9 @@ def test_end_users_of_two_accounts_are_two() -> None:
 
 def test_what_asks_for_the_body_says_so() -> None:
     """Every subject of the identity alone is there before the body has been read."""
-    known = replace(facts(None, asn=64496, country="CH", network_kind="isp"), end_user=None)
+    known = replace(
+        facts(None, asn=64496, country="CH", network_kind="isp", ja4="t13d"), end_user=None
+    )
     assert {name for name, of in SUBJECTS.items() if of(known) is None} == FROM_BODY
 
 
