@@ -3,6 +3,8 @@
 # make test   set everything up and pass the tests
 # make check  what continuous integration runs besides: formatting, lint, types
 # make bench  measure CPU per request side by side with nginx and a minimal relay
+# make fuzz   look for inputs that break a parser (SECONDS=60 for each target)
+# make audit  ask the advisory databases about the pinned dependencies (needs the network)
 # make lock   resolve the pinned dependencies anew
 
 PYTHON ?= python3
@@ -10,10 +12,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 UPSTREAM ?=
 POLICY ?=
+SECONDS ?= 60
 # The locks name everything: --no-deps leaves pip nothing to resolve, and so nothing newer to find.
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: setup run test check format bench lock clean
+.PHONY: setup run test check format bench fuzz audit lock clean
 
 setup: $(VENV)/.dev
 
@@ -48,6 +51,13 @@ format: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m bench
+
+fuzz: $(VENV)/.dev
+	$(BIN)/python -m tests.fuzz --seconds $(SECONDS)
+
+audit: $(VENV)/.dev
+	$(BIN)/uv tool run pip-audit --require-hashes --disable-pip -r requirements.lock
+	$(BIN)/uv tool run pip-audit --require-hashes --disable-pip -r requirements-dev.lock
 
 lock: $(VENV)/.dev
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header pyproject.toml --group build -o requirements.lock
