@@ -117,7 +117,7 @@ def main() -> None:
     }
     with (
         started(command, store_port, LOAD_CORE),
-        started(python("bench.upstream", "--port", model), model, LOAD_CORE),
+        started(python("bench.upstream", model, 0, 0), model, LOAD_CORE),
         started(python("proxy.cli", "serve"), data, PROXY_CORE, None, **settings) as pid,
     ):
         store = redis.Redis(port=store_port)
