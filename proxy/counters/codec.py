@@ -25,6 +25,8 @@ from proxy.counters.protocol import (
     Novel,
     Novelty,
     Op,
+    Pace,
+    Paced,
     Post,
     Posts,
     Raise,
@@ -40,9 +42,12 @@ from proxy.counters.protocol import (
     Sighting,
     Take,
     Taken,
+    Tallied,
+    Tally,
     Total,
     Uncount,
     Unnovel,
+    Untally,
 )
 
 LEVEL_MIN = 0.01
@@ -70,6 +75,12 @@ def decayed(entries: Sequence[tuple[str, float, int]], now: int, half_life: floa
     span = micros(half_life)
     levels = {rule: level * 0.5 ** ((now - at) / span) for rule, level, at in entries}
     return Scores({rule: level for rule, level in levels.items() if level >= LEVEL_MIN})
+
+
+def paced(gaps: int, mean: float, spread: float, hours: tuple[int, ...], now: int) -> Paced:
+    """A `Pace` out of its mean gap in milliseconds and the variance of that."""
+    variation = math.sqrt(spread) / mean if mean > 0 else 0.0
+    return Paced(gaps, mean / 1000, variation, hours, now / 1e6)
 
 
 def prefix_of(subject: str) -> str:
@@ -147,6 +158,18 @@ def _unnovel(op: Unnovel) -> str:
     return f"O {micros(op.window)} {op.weight} {micros(op.at)} {fresh}"
 
 
+def _tally(op: Tally) -> str:
+    return f"Y {micros(op.window)} {_items(op.items)} {_items(op.asked)}"
+
+
+def _untally(op: Untally) -> str:
+    return f"Z {micros(op.window)} {micros(op.at)} {_items(op.items)}"
+
+
+def _items(items: tuple[int, ...]) -> str:
+    return ",".join([f"{item:016x}" for item in items]) or "-"
+
+
 def _post(op: Post) -> str:
     return f"W {micros(op.ttl)} {len(op.name.encode())} {op.name}{op.text}"
 
@@ -170,6 +193,9 @@ _WORD: Final[Mapping[type[Op], Callable[[Any], str]]] = {
     Forget: _forget,
     Novel: lambda op: f"N {micros(op.window)} {','.join(map(str, op.marks))}",
     Unnovel: _unnovel,
+    Tally: _tally,
+    Untally: _untally,
+    Pace: lambda _: "E",
     Take: _take,
     Refund: _refund,
     Reserve: _reserve,
@@ -199,6 +225,17 @@ def _read_novelty(_: Op, line: bytes) -> Reading:
     total, now, asked, weight, fresh = line.split()
     marks = () if fresh == b"-" else tuple(map(int, fresh.split(b",")))
     return Novelty(int(total) / 1000, int(asked), int(now) / 1e6, int(weight), marks)
+
+
+def _read_tallied(_: Op, line: bytes) -> Reading:
+    requests, top, now, shown = line.split()
+    counts = () if shown == b"-" else tuple(map(int, shown.split(b",")))
+    return Tallied(int(requests), counts, int(top), int(now) / 1e6)
+
+
+def _read_paced(_: Op, line: bytes) -> Reading:
+    gaps, mean, spread, now, hours = line.split()
+    return paced(int(gaps), float(mean), float(spread), tuple(map(int, hours.split(b","))), int(now))
 
 
 def _read_taken(_: Op, line: bytes) -> Reading:
@@ -241,6 +278,9 @@ _READ: Final[Mapping[type[Op], Callable[[Any, bytes], Reading]]] = {
     Forget: _read_done,
     Novel: _read_novelty,
     Unnovel: _read_done,
+    Tally: _read_tallied,
+    Untally: _read_done,
+    Pace: _read_paced,
     Take: _read_taken,
     Refund: _read_done,
     Reserve: _read_taken,

@@ -25,6 +25,7 @@ from proxy.counters.protocol import (
     Lease,
     Novel,
     Op,
+    Pace,
     Post,
     Posts,
     Raise,
@@ -39,8 +40,10 @@ from proxy.counters.protocol import (
     Settle,
     Take,
     Taken,
+    Tally,
     Uncount,
     Unnovel,
+    Untally,
 )
 from proxy.counters.states import (
     FADED,
@@ -53,6 +56,7 @@ from proxy.counters.states import (
     Tat,
     Witnesses,
 )
+from proxy.counters.tallies import HOUR, Arrivals, Shown
 from proxy.errors import StoreError
 
 Name = tuple[str | int, ...]
@@ -137,6 +141,23 @@ class MemoryStore:
     def _unnovel(self, op: Unnovel, _: int) -> Reading:
         panes = self._find((op.subject, op.key), Panes)
         return DONE if panes is None else panes.unnote(op)
+
+    def _tally(self, op: Tally, at: int) -> Reading:
+        name = (op.subject, op.key)
+        shown = self._find(name, Shown)
+        if shown is None:
+            shown = self._keep(name, Shown(at, at // micros(op.window)), 2 * op.window)
+        return shown.note(op, at)
+
+    def _untally(self, op: Untally, at: int) -> Reading:
+        shown = self._find((op.subject, op.key), Shown)
+        return DONE if shown is None else shown.unnote(op, at)
+
+    def _pace(self, op: Pace, at: int) -> Reading:
+        name = (op.subject, op.key)
+        known = self._find(name, Arrivals)
+        arrivals = known or self._keep(name, Arrivals(at, at // HOUR), 24 * 3600.0)
+        return arrivals.note(at, first=known is None)
 
     def _take(self, op: Take, at: int) -> Taken:
         wait = micros(op.max_wait)
@@ -242,6 +263,9 @@ class MemoryStore:
         Forget: _forget,
         Novel: _novel,
         Unnovel: _unnovel,
+        Tally: _tally,
+        Untally: _untally,
+        Pace: _pace,
         Take: _take,
         Refund: _refund,
         Reserve: _reserve,

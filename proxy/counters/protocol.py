@@ -29,6 +29,21 @@ DISTINCT_MAX = 128
 NOVEL_BITS = 8192
 """Bits of each of the two bitmaps of a `Novel`: 1 KiB for the window, 1 KiB for the one before."""
 
+TALLY_MAX = 16
+"""Items that a `Tally` tells apart; a newcomer takes the place of the one shown least."""
+
+TALLY_PARTS = 1024
+"""In so many parts the share of the last pane that still counts is told."""
+
+PACE_PAUSE = 600.0
+"""Seconds: a longer gap between two requests is a pause, and says nothing of a pace."""
+
+PACE_MEMORY = 32
+"""Gaps that a `Pace` goes by: each new one weighs 1/PACE_MEMORY."""
+
+HOURS = 24
+"""Hours that a `Pace` tells apart, this one included."""
+
 POSTS_MAX = 1000
 """How many notices a `ReadPosts` tells at once."""
 
@@ -113,6 +128,41 @@ class Unnovel:
     weight: int
     at: float
     fresh: tuple[int, ...]
+
+
+@value
+class Tally:
+    """Count a request, and what it shows of up to TALLY_MAX things; reads how many in the window did.
+
+    The window slides over two panes of its own length: of the last pane so much counts as the window
+    still covers, as if its requests had come evenly. `items` are 64-bit numbers that this request shows,
+    `asked` others whose counts are read along.
+    """
+
+    subject: str
+    key: str
+    window: float
+    items: tuple[int, ...]
+    asked: tuple[int, ...] = ()
+
+
+@value
+class Untally:
+    """Take back what a `Tally` noted at `at`."""
+
+    subject: str
+    key: str
+    window: float
+    items: tuple[int, ...]
+    at: float
+
+
+@value
+class Pace:
+    """Note an arrival; reads how regular arrivals are, and how they spread over the last 24 hours."""
+
+    subject: str
+    key: str
 
 
 @value
@@ -264,6 +314,9 @@ Op = (
     | Forget
     | Novel
     | Unnovel
+    | Tally
+    | Untally
+    | Pace
     | Take
     | Refund
     | Reserve
@@ -308,6 +361,34 @@ class Novelty:
     """What this one counts, in thousandths: 0 where it is not new, 1000 or a little more where it is."""
     fresh: tuple[int, ...]
     """The marks that nobody had shown in this pane of time."""
+
+
+@value
+class Tallied:
+    """Reading of `Tally`."""
+
+    requests: int
+    """Of the window, this one included."""
+    shown: tuple[int, ...]
+    """How many of them showed each of `items` and `asked`, in that order, this one included."""
+    top: int
+    """How many showed what is shown most."""
+    now: float
+
+
+@value
+class Paced:
+    """Reading of `Pace`."""
+
+    gaps: int
+    """Gaps between arrivals so far; pauses are none."""
+    mean_s: float
+    """Mean gap of late, each older one weighing less."""
+    variation: float
+    """Its coefficient of variation: 0 of a clock, 1 of arrivals by chance, more of bursts."""
+    hours: tuple[int, ...]
+    """Requests of the last HOURS hours, oldest first, the present one last."""
+    now: float
 
 
 @value
@@ -361,7 +442,7 @@ class Done:
     """Reading of the operations that give something back."""
 
 
-Reading = Total | Different | Novelty | Taken | Held | Sighting | Scores | Posts | Done
+Reading = Total | Different | Novelty | Tallied | Paced | Taken | Held | Sighting | Scores | Posts | Done
 
 
 Abandoned = Callable[[Sequence[Reading]], None]
@@ -398,7 +479,7 @@ class Store(Protocol):
 def undo(op: Op, reading: Reading) -> Op | None:
     """The operation that takes `op` back for a request that was refused after all, if any.
 
-    `Seen`, scores and notices stay: they say what was tried, not what was granted.
+    `Seen`, `Pace`, scores and notices stay: they say what was tried, not what was granted.
     """
     match op, reading:
         case Count(), Total():
@@ -409,6 +490,8 @@ def undo(op: Op, reading: Reading) -> Op | None:
             return Unnovel(
                 op.subject, op.key, op.window, reading.weight, reading.now, reading.fresh
             )
+        case Tally(), Tallied():
+            return Untally(op.subject, op.key, op.window, op.items, reading.now)
         case Take(), Taken(admitted=True):
             return Refund(op.subject, op.key, op.amount, op.period, op.weight)
         case Reserve(), Taken(admitted=True):

@@ -187,6 +187,7 @@ def share(op: Op, replicas: int) -> Op:
         case Refund() | Settle():
             return replace(op, amount=max(1, op.amount // replicas))
         case Lease():
-            return replace(op, slots=max(1, op.slots // replicas))
+            # None at all is a question, not a limit.
+            return replace(op, slots=max(min(1, op.slots), op.slots // replicas))
         case _:
             return op

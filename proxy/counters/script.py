@@ -12,6 +12,7 @@ PARTS: Final = (
     "count",
     "distinct",
     "novel",
+    "tally",
     "lease",
     "seen",
     "score",

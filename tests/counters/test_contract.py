@@ -18,6 +18,7 @@ from proxy.counters.protocol import (
     NOVEL_BITS,
     POSTS_MAX,
     SEEN_MAX,
+    TALLY_MAX,
     Count,
     Different,
     Distinct,
@@ -28,6 +29,8 @@ from proxy.counters.protocol import (
     Novel,
     Novelty,
     Op,
+    Pace,
+    Paced,
     Post,
     Posts,
     Raise,
@@ -44,6 +47,8 @@ from proxy.counters.protocol import (
     Store,
     Take,
     Taken,
+    Tallied,
+    Tally,
     Total,
     Uncount,
     undo,
@@ -57,11 +62,15 @@ TAKE = Take("S", "t", amount=1, period=10, burst=3)
 COUNT = Count("S", "c", window=60)
 ITEM = Distinct("S", "d", window=60, item=7)
 RESERVE = Reserve("S", "r", amount=10, period=1, burst=100, estimate=60, id="a", ttl=300)
+PACE = Pace("S", "p")
+T0_PANE = 60 - T0 % 60
+"""Seconds until the minute that T0 stands in has ended."""
 LEASE = Lease("S", "l", slots=2, id="a", ttl=30)
 SEEN = Seen("S", "s", item=2**64 - 1, who="ann", ttl=100)
 RAISE = Raise("S", "sc", rule="wide-crawl", level=40.0, half_life=3600)
 SCORE = ReadScore("S", "sc", half_life=3600)
 NOVEL = Novel("S", "n", window=60, marks=(7,))
+TALLY = Tally("S", "y", window=60, items=(7,), asked=(8,))
 POST = Post("S", "b", name="account:acme", text="banned", ttl=100)
 READ = ReadPosts("S", "b", since=0.0)
 
@@ -75,6 +84,21 @@ def refused(retry: float | None, remaining: int = 0) -> Taken:
 
 
 SCENARIOS: dict[str, Scenario] = {
+    "of the pane before, so much counts as the window still covers": [
+        (0, TALLY, Tallied(1, (1, 0), 1, T0)),
+        (1, TALLY, Tallied(2, (2, 0), 2, T0 + 1)),
+        (2, replace(TALLY, items=(), asked=(7, 9)), Tallied(3, (2, 0), 2, T0 + 2)),
+        (3, replace(TALLY, items=(8,)), Tallied(4, (1, 1), 2, T0 + 3)),
+        (T0_PANE + 30, TALLY, Tallied(3, (2, 0), 2, T0 + T0_PANE + 30)),
+        (T0_PANE + 130, TALLY, Tallied(1, (1, 0), 1, T0 + T0_PANE + 130)),
+    ],
+    "a pause says nothing of a pace, and hours stand by themselves": [
+        (0, PACE, Paced(0, 0.0, 0.0, (*[0] * 23, 1), T0)),
+        (4, PACE, Paced(1, 4.0, 0.0, (*[0] * 23, 2), T0 + 4)),
+        (1204, PACE, Paced(1, 4.0, 0.0, (*[0] * 23, 3), T0 + 1204)),
+        (7204, PACE, Paced(1, 4.0, 0.0, (*[0] * 21, 3, 0, 1), T0 + 7204)),
+        (1e6, PACE, Paced(1, 4.0, 0.0, (*[0] * 23, 1), T0 + 1e6)),
+    ],
     "what the window has seen is not new, and twice the window later it is": [
         (0, NOVEL, Novelty(1.0, 1, T0, 1000, (7,))),
         (1, NOVEL, Novelty(1.0, 2, T0 + 1, 0, ())),
@@ -367,7 +391,33 @@ async def test_an_item_remembers_the_latest_of_many_witnesses(store: Store, subj
     assert sighting == Sighting(tuple(names[-SEEN_MAX:]))
 
 
-@pytest.mark.parametrize("op", [COUNT, ITEM, NOVEL, TAKE, RESERVE, LEASE])
+async def test_a_tally_keeps_what_is_shown_most(store: Store, subject: str) -> None:
+    often = [Tally(subject, "y", 60, (item,)) for item in range(TALLY_MAX) for _ in range(3)]
+    once = [Tally(subject, "y", 60, (item,)) for item in range(100, 140)]
+    await store.apply(often + once, T0)
+    (read,) = await store.apply([Tally(subject, "y", 60, (), (1, 15, 139, 120))], T0)
+    assert isinstance(read, Tallied)
+    # Each newcomer takes the place of what is shown least: of equals, first of what came first.
+    assert read.requests == 3 * TALLY_MAX + 41
+    assert read.shown == (3, 3, 1, 0)
+    assert read.top == 3
+
+
+async def test_a_clock_is_more_regular_than_chance(store: Store, subject: str) -> None:
+    rng, at, by_chance = random.Random(7), T0, T0
+    for _ in range(400):
+        at += 2.0
+        by_chance += rng.expovariate(0.5)
+        (clock,) = await store.apply([Pace(subject, "clock")], at)
+        (chance,) = await store.apply([Pace(subject, "chance")], by_chance)
+    assert isinstance(clock, Paced)
+    assert isinstance(chance, Paced)
+    assert (clock.gaps, clock.mean_s, clock.variation) == (399, 2.0, 0.0)
+    assert 0.7 < chance.variation < 1.3
+    assert sum(clock.hours) == 400
+
+
+@pytest.mark.parametrize("op", [COUNT, ITEM, NOVEL, TALLY, TAKE, RESERVE, LEASE])
 async def test_undo_takes_back_what_was_done(store: Store, subject: str, op: Op) -> None:
     """The second time reads as the first did."""
     own = _own(op, subject)

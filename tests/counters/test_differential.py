@@ -19,6 +19,7 @@ from proxy.counters.protocol import (
     Novel,
     Novelty,
     Op,
+    Pace,
     Post,
     Raise,
     Reading,
@@ -31,6 +32,8 @@ from proxy.counters.protocol import (
     Settle,
     Store,
     Take,
+    Tallied,
+    Tally,
     Total,
     Uncount,
     undo,
@@ -82,8 +85,19 @@ counting = st.one_of(
         st.lists(st.integers(0, 9), min_size=1, max_size=2, unique=True),
     ),
 )
+shown = st.lists(st.integers(0, 20), max_size=3, unique=True).map(tuple)
+tallying = st.one_of(
+    st.builds(lambda s, w, i, a: Tally(s, f"tally{w}", w, i, a), subjects, windows, shown, shown),
+    st.builds(lambda s: Pace(s, "pace"), subjects),
+)
 holding = st.one_of(
-    st.builds(lambda s, i, t: Lease(s, "lease", 2, i, t), subjects, ids, lifetimes),
+    st.builds(
+        lambda s, n, i, t: Lease(s, "lease", n, i, t),
+        subjects,
+        st.sampled_from([0, 2]),
+        ids,
+        lifetimes,
+    ),
     st.builds(lambda s, i: Release(s, "lease", i), subjects, ids),
 )
 noting = st.one_of(
@@ -118,7 +132,7 @@ steps = st.one_of(
 )
 # Half of the batches take back something that was read before, at the time that it was read.
 batches = st.tuples(
-    steps, st.lists(st.one_of(taking(), counting, holding, noting), max_size=4), st.booleans()
+    steps, st.lists(st.one_of(taking(), counting, tallying, holding, noting), max_size=4), st.booleans()
 )
 
 
@@ -129,7 +143,7 @@ def _taken_back(op: Op, reading: Reading) -> list[Op]:
         case Distinct(), Different():
             at, previous = reading.now, reading.previous
             return [Forget(op.subject, op.key, op.window, op.item, at, previous)]
-        case Novel(), Novelty():
+        case (Novel(), Novelty()) | (Tally(), Tallied()):
             taken_back = undo(op, reading)
             return [] if taken_back is None else [taken_back]
     return []
