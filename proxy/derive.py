@@ -12,13 +12,14 @@ from functools import lru_cache
 from typing import Final
 
 from proxy.counters.protocol import NOVEL_BITS
-from proxy.facts import Ask, Signal, Signals
+from proxy.facts import Ask, Signal, Signals, Terms
 from proxy.head import Head
 from proxy.signals.client_stack import ClientStack, client_stack
 from proxy.signals.json_style import escapes_html, json_style, marshalled_map
 from proxy.signals.language import language_group
 from proxy.signals.sketch import prompt_sketch, prompt_text
 from proxy.signals.template import SAMPLE, prompt_template, system_template
+from proxy.signals.wants import NOTHING, RequestMarks, TextMarks, Wants
 
 REMEMBERED: Final = 1024
 """System prompts whose fingerprints are kept at hand: at most 2 MiB of their heads."""
@@ -33,14 +34,16 @@ class Deriver:
         self._header_evidence = header_evidence
         self._system = lru_cache(maxsize=REMEMBERED)(self._fingerprint_system)
 
-    def signals(self, head: Head, ask: Ask, body: bytes, wants: frozenset[Signal]) -> Signals:
+    def signals(self, head: Head, ask: Ask, body: bytes, wants: Wants) -> Signals:
         """The signals that are wanted; all others are as if there were none."""
         stack = self._stack(head, ask, body)
-        first = Signals(client=stack.fingerprint, contradictions=stack.contradictions)
-        return self.of_ask(ask, wants, first) if wants else first
+        marks = _marks(wants.requests, head, ask, body) if wants.requests else ()
+        first = Signals(client=stack.fingerprint, contradictions=stack.contradictions, marks=marks)
+        return first if wants is NOTHING else self.of_ask(ask, wants, first)
 
-    def of_ask(self, ask: Ask, wants: frozenset[Signal], client: Signals) -> Signals:
+    def of_ask(self, ask: Ask, wanted: Wants, client: Signals) -> Signals:
         """The same of what a body asks besides, by the `client` whose hand its first ask has shown."""
+        wants = wanted.signals
         text = prompt_text(ask) if wants & _OF_PROMPT else ""
         return Signals(
             prompt=self._marks(text) if "prompt" in wants else (),
@@ -49,6 +52,8 @@ class Deriver:
             language=language_group(text) if "language" in wants else None,
             client=client.client,
             contradictions=client.contradictions,
+            terms=_terms(wanted.texts, ask) if wanted.texts else (),
+            marks=client.marks,
         )
 
     def _stack(self, head: Head, ask: Ask, body: bytes) -> ClientStack:
@@ -70,6 +75,18 @@ class Deriver:
     def _template(self, text: str) -> str | None:
         found = prompt_template(text)
         return f"tpl_{self._hash(found):016x}" if found else None
+
+
+def _terms(texts: tuple[TextMarks, ...], ask: Ask) -> tuple[tuple[str, Terms], ...]:
+    return tuple([(one.name, found) for one in texts if (found := one.weigh(ask))])
+
+
+def _marks(
+    tables: tuple[RequestMarks, ...], head: Head, ask: Ask, body: bytes
+) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    return tuple(
+        [(one.name, found) for one in tables if (found := one.find(head.headers, ask, body))]
+    )
 
 
 _OF_PROMPT: Final[frozenset[Signal]] = frozenset({"prompt", "template", "language"})

@@ -15,7 +15,8 @@ from proxy.client.address import canonical, subnet
 from proxy.clock import utc
 from proxy.decision import Verb
 from proxy.dialects.base import ReplyReader
-from proxy.facts import ANSWERING, Ask, Client, Route, Signals
+from proxy.facts import Ask, Client, Signals
+from proxy.outcome import usage_of
 from proxy.passage import Progress
 from proxy.policy.suspicion import Standing
 from proxy.visit import Visit
@@ -412,28 +413,26 @@ def _add_answer(event: Event, visit: Visit, progress: Progress) -> None:
         event["response.bytes"] = progress.bytes_out
     reader = visit.reader
     if reader is not None:
-        _add_reply(event, reader, visit.route)
+        _add_reply(event, reader, visit)
     elif visit.ask is not None:
         event["gen_ai.usage.input_tokens"] = event["gen_ai.usage.output_tokens"] = 0
 
 
-def _add_reply(event: Event, reader: ReplyReader, route: Route | None) -> None:
+def _add_reply(event: Event, reader: ReplyReader, visit: Visit) -> None:
     if reader.response_id is not None:
         event["gen_ai.response.id"] = reader.response_id
     if reader.response_model is not None:
         event["gen_ai.response.model"] = reader.response_model
     if reader.finish_reason is not None:
         event["gen_ai.response.finish_reason"] = reader.finish_reason[:64]
-    usage = reader.usage
-    output = usage.output_tokens if usage is not None else None
-    if usage is not None and usage.input_tokens is not None:
+    usage, estimated = usage_of(visit)
+    if usage.input_tokens is not None:
         event["gen_ai.usage.input_tokens"] = usage.input_tokens
-    if usage is not None and usage.reasoning_tokens is not None:
+    if usage.reasoning_tokens is not None:
         event["gen_ai.usage.reasoning_tokens"] = usage.reasoning_tokens
-    if output is None and (route is None or route.operation in ANSWERING):
-        output = reader.estimated_output_tokens()
+    if estimated:
         event["usage.estimated"] = True
-    event["gen_ai.usage.output_tokens"] = output or 0
+    event["gen_ai.usage.output_tokens"] = usage.output_tokens or 0
 
 
 def _level(verb: Verb, progress: Progress) -> Level:

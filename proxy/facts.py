@@ -117,6 +117,8 @@ class Client:
     """One of NETWORK_KINDS; None where nothing looks networks up."""
     country: str | None = None
     """ISO 3166-1 alpha-2, approximate: where a network is registered, seldom where a person sits."""
+    since: float | None = None
+    """Unix time from which on the accounts file knows the account; None where it does not say."""
     declared_network: bool = False
     """True where the address stands in the networks that the account's own entry names."""
     notes: tuple[str, ...] = ()
@@ -190,8 +192,12 @@ class Route:
     """Of a refused route: the name by which a policy may serve it after all."""
 
 
-Signal = Literal["client", "language", "prompt", "system", "template"]
+Signal = Literal["chunks", "client", "language", "prompt", "system", "template"]
 """What a rule may ask to have derived."""
+
+
+Terms = tuple[tuple[str, float], ...]
+"""(category, weight of what a prompt holds of it), of one lexicon."""
 
 
 @value
@@ -211,9 +217,58 @@ class Signals:
     """Fingerprint of the client's software: how it writes headers and JSON."""
     contradictions: tuple[str, ...] = ()
     """Where the client's software is not what its User-Agent claims."""
+    chunks: tuple[int, ...] = ()
+    """Marks of where the conversation began and of what its context holds, each below NOVEL_BITS: a request
+    that continues an earlier one, or brings what another one brought, shares one with it."""
+    terms: tuple[tuple[str, Terms], ...] = ()
+    """Of each lexicon that the newest prompt holds something of: its name, and what."""
+    marks: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """Of each table of marks (known relays, known pipelines) that the request bears some of: its name, and
+    which."""
+
+    def terms_of(self, lexicon: str) -> Terms:
+        """What the newest prompt holds of one lexicon."""
+        for name, found in self.terms:
+            if name == lexicon:
+                return found
+        return ()
+
+    def marks_of(self, table: str) -> tuple[str, ...]:
+        """Which marks of one table the request bears."""
+        for name, found in self.marks:
+            if name == table:
+                return found
+        return ()
 
 
 NO_SIGNALS: Final = Signals()
+
+
+@value
+class Usage:
+    """Tokens that an upstream reported (or None where it did not)."""
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    cached_tokens: int | None = None
+
+
+NO_USAGE: Final = Usage()
+
+
+@value
+class Outcome:
+    """How a request ended, as far as counters need to know."""
+
+    refused: bool
+    """By us: the model never saw it."""
+    served: bool
+    """Whether the upstream was asked at all."""
+    usage: Usage = NO_USAGE
+    """Tokens: as reported, else judged by what has passed."""
+    retry_after_s: float | None = None
+    """When the caller was told to come back, where it was."""
 
 
 @value
@@ -229,13 +284,11 @@ class Facts:
     signals: Signals = NO_SIGNALS
     answers: int = 1
     """How many answers this asks for: what a limit of requests counts."""
-
-
-@value
-class Usage:
-    """Tokens that an upstream reported (or None where it did not)."""
-
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    reasoning_tokens: int | None = None
-    cached_tokens: int | None = None
+    id: str = ""
+    """Of the request, and of which of its asks this is: what reservations and leases are held under."""
+    part: int = 0
+    """Which of the asks of one body: 0 is the request itself, and its first."""
+    now: float = 0.0
+    """Unix time when the request came."""
+    estimate: Usage = NO_USAGE
+    """Tokens that it may use, as far as can be told before."""

@@ -21,7 +21,7 @@ from proxy.counters.recent import Recent
 from proxy.counters.resilient import ResilientStore
 from proxy.decision import ALLOWED, Decision, Evidence, Finding, RuleFinding, Verb
 from proxy.errors import Refusal, StoreError
-from proxy.facts import Client, Facts
+from proxy.facts import Client, Facts, Outcome
 from proxy.notices import Notice, Notices
 from proxy.policy import suspicion
 from proxy.policy.decide import decide, weigh
@@ -34,7 +34,8 @@ from proxy.rules.subjects import BANNABLE, FROM_BODY, SUBJECTS, banned_as
 Known = dict[int, Reading]
 """Readings that need not be asked for, by the identity of their operation."""
 
-Counted = list[tuple[RuleKind, tuple[Op, ...], Sequence[Reading]]]
+Counted = list[tuple[RuleKind, Facts, tuple[Op, ...], Sequence[Reading]]]
+"""A rule, the facts that it counted, its operations as they were carried out, and what they read."""
 
 _VOUCHED = ("api_key:", "account:")
 """Subjects that nobody invents where a file, a gateway or the upstream vouches for the key."""
@@ -140,7 +141,7 @@ class Judge:
         if not selection.selected and not suspects:
             return
         wanted = self._bounded(selection.selected, facts.client, now)
-        counted, scores = await self._count(judgement, wanted, _score_ops(policy, suspects))
+        counted, scores = await self._count(judgement, facts, wanted, _score_ops(policy, suspects))
         new = self._judged(judgement, facts, counted)
         self._stand(judgement, suspects, scores)
         if judgement.found:
@@ -152,7 +153,7 @@ class Judge:
     ) -> list[tuple[RuleKind, Finding]]:
         """What the rules say of their readings."""
         new: list[tuple[RuleKind, Finding]] = []
-        for rule, _, readings in counted:
+        for rule, _, _, readings in counted:
             finding = rule.judge(facts, readings)
             if finding is None:
                 continue
@@ -223,27 +224,35 @@ class Judge:
 
     def take_back(self, judgement: Judgement) -> None:
         """Undo what a request has counted that was refused after all."""
-        for _, ops, _ in judgement.counted:
+        for _, _, ops, _ in judgement.counted:
             for op in ops:
                 if isinstance(op, Distinct):
                     self._recent.drop(op)
         self._settle(_undoing(judgement.counted))
         self._settle_locally(_undoing(judgement.counted_locally))
 
+    def settle(self, judgement: Judgement, outcome: Outcome) -> None:
+        """Count how a request has ended, where rules want to know."""
+        if judgement.policy.settles:
+            self._settle(_settling(judgement.counted, outcome))
+            self._settle_locally(_settling(judgement.counted_locally, outcome))
+
     async def _count(
-        self, judgement: Judgement, wanted: list[Selected], more: list[Op]
+        self, judgement: Judgement, facts: Facts, wanted: list[Selected], more: list[Op]
     ) -> tuple[Counted, Sequence[Reading]]:
         """What the rules counted, and what `more` read."""
         now = self._clock.now()
         known = self._recall(wanted, now)
         ops = [op for selected in wanted for op in selected.ops if id(op) not in known]
         if not ops and not more:
-            return _assigned(wanted, (), known), ()
+            return _assigned(facts, wanted, (), known), ()
         started = self._clock.monotonic()
         try:
-            readings = await self._store.apply(ops + more, abandoned=self._abandon(wanted, known))
+            readings = await self._store.apply(
+                ops + more, abandoned=self._abandon(facts, wanted, known)
+            )
         except StoreError:
-            return await self._count_without_store(judgement, wanted, more)
+            return await self._count_without_store(judgement, facts, wanted, more)
         finally:
             judgement.store_s += self._clock.monotonic() - started
         if judgement.store == "unused":
@@ -251,7 +260,7 @@ class Judge:
         for op, reading in zip(ops, readings, strict=False):
             if isinstance(op, Distinct) and isinstance(reading, Different):
                 self._recent.note(op, reading, now)
-        counted = _assigned(wanted, readings, known)
+        counted = _assigned(facts, wanted, readings, known)
         judgement.counted += counted
         return counted, readings[len(ops) :]
 
@@ -267,7 +276,7 @@ class Judge:
         return known
 
     async def _count_without_store(
-        self, judgement: Judgement, wanted: list[Selected], more: list[Op]
+        self, judgement: Judgement, facts: Facts, wanted: list[Selected], more: list[Op]
     ) -> tuple[Counted, Sequence[Reading]]:
         local: list[Selected] = []
         for selected in wanted:
@@ -286,13 +295,15 @@ class Judge:
             judgement.store = "blocked"
         elif ops or judgement.store != "local":  # what an earlier stage has counted stays said
             judgement.store = "local" if ops or more else "skipped"
-        counted = _assigned(local, readings, {})
+        counted = _assigned(facts, local, readings, {})
         judgement.counted_locally += counted
         return counted, readings[len(ops) :]
 
-    def _abandon(self, wanted: list[Selected], known: Known) -> Callable[[Sequence[Reading]], None]:
+    def _abandon(
+        self, facts: Facts, wanted: list[Selected], known: Known
+    ) -> Callable[[Sequence[Reading]], None]:
         """What to do with readings whose request has gone: nobody was served, so take them back."""
-        return lambda readings: self._settle(_undoing(_assigned(wanted, readings, known)))
+        return lambda readings: self._settle(_undoing(_assigned(facts, wanted, readings, known)))
 
     def _bounded(
         self, selected: tuple[Selected, ...], client: Client, now: float
@@ -303,10 +314,14 @@ class Judge:
         for one in selected:
             ops = one.ops
             if ops:
-                subject = ops[0].subject  # a rule counts one subject
+                subject = ops[0].subject  # as a rule all of a rule's counters are of one subject
                 allowed = self._bound(subject, client, now)
-                if allowed != subject:
-                    ops = tuple(replace(op, subject=allowed) for op in ops)
+                for op in ops:
+                    if op.subject != subject or allowed != subject:
+                        ops = tuple(
+                            replace(op, subject=self._bound(op.subject, client, now)) for op in ops
+                        )
+                        break
             bounded.append(one if ops is one.ops else Selected(one.rule, ops))
         return bounded
 
@@ -343,12 +358,15 @@ def _ban_finding(ban: Notice, *, watching: bool) -> RuleFinding:
     return RuleFinding(ban.by, "ban", None, watching, Verb.BLOCK, finding)
 
 
-def _assigned(wanted: Sequence[Selected], readings: Sequence[Reading], known: Known) -> Counted:
+def _assigned(
+    facts: Facts, wanted: Sequence[Selected], readings: Sequence[Reading], known: Known
+) -> Counted:
     """Each rule with its readings: those that were asked for now, and those that were known."""
     coming = iter(readings)
     return [
         (
             selected.rule,
+            facts,
             selected.ops,
             [known[id(op)] if id(op) in known else next(coming) for op in selected.ops],
         )
@@ -356,10 +374,19 @@ def _assigned(wanted: Sequence[Selected], readings: Sequence[Reading], known: Kn
     ]
 
 
+def _settling(counted: Counted, outcome: Outcome) -> list[Op]:
+    return [
+        op
+        for rule, facts, ops, readings in counted
+        if rule.settles
+        for op in rule.settle(facts, ops, readings, outcome)
+    ]
+
+
 def _undoing(counted: Counted) -> list[Op]:
     undone = [
         undo(op, reading)
-        for rule, ops, readings in counted
+        for rule, _, ops, readings in counted
         if rule.counts == "admitted"
         for op, reading in zip(ops, readings, strict=True)
     ]

@@ -28,6 +28,7 @@ from proxy.facts import NO_SIGNALS, Ask, Client, Facts, Route
 from proxy.forwarding import Forwarding
 from proxy.ids import request_id
 from proxy.judgement import STORE_GONE, Judge, Judgement
+from proxy.outcome import outcome_of
 from proxy.passage import Exchange
 from proxy.policy.model import Policy
 from proxy.policy.select import Stage
@@ -198,10 +199,21 @@ class Pipeline:
             return None
         if late and ask.choices > 1:
             # The identity was judged before anybody knew how many answers are asked for.
-            besides.append((Facts(client, route, answers=ask.choices - 1), "identity"))
+            besides.append(
+                (
+                    Facts(client, route, answers=ask.choices - 1, id=visit.id, now=visit.received),
+                    "identity",
+                )
+            )
         started = self._clock.monotonic()
         for number, (facts, stage) in enumerate(
-            chain(besides, ((self._besides(visit, client, route, one), "all") for one in read.more))
+            chain(
+                besides,
+                (
+                    (self._besides(visit, client, route, one, at), "all")
+                    for at, one in enumerate(read.more, 1)
+                ),
+            )
         ):
             if number % BREATH == BREATH - 1:
                 await asyncio.sleep(0)
@@ -229,7 +241,9 @@ class Pipeline:
                 await asyncio.sleep(0)
             started = self._clock.monotonic()
             one = Judgement(judgement.policy, judgement.shadow)
-            await self._judge.judge(one, self._besides(visit, client, route, ask), "all")
+            await self._judge.judge(
+                one, self._besides(visit, client, route, ask, visit.file.asks), "all"
+            )
             judgement.absorb(one)
             visit.decide_s += self._clock.monotonic() - started
             return _refused_by(judgement)
@@ -251,24 +265,45 @@ class Pipeline:
         refusal = Refusal(400, error.reason, error.message)
         return self._gate(visit, "uninspectable", refusal, watching=visit.watching)
 
-    def _besides(self, visit: Visit, client: Client, route: Route, ask: Ask) -> Facts:
-        """The facts of one more ask in the same body."""
+    def _besides(self, visit: Visit, client: Client, route: Route, ask: Ask, part: int) -> Facts:
+        """The facts of one more ask in the same body, its `part`-th."""
         end_user = visit.end_user
         if ask.end_user is not None:
             end_user = self._identifier.end_user_id(client, ask.end_user)
         signals = self._deriver.of_ask(ask, visit.policy.wants, visit.signals)
-        return Facts(client, route, ask, end_user, len(visit.body), signals, ask.choices)
+        return Facts(
+            client,
+            route,
+            ask,
+            end_user,
+            len(visit.body),
+            signals,
+            ask.choices,
+            f"{visit.id}.{part}",
+            part,
+            visit.received,
+        )
 
     def _derive(self, visit: Visit, client: Client, route: Route) -> Facts:
         ask = visit.ask
         if ask is not None and ask.end_user is not None:
             visit.end_user = self._identifier.end_user_id(client, ask.end_user)
         if ask is None:
-            return Facts(client, route)
+            return Facts(client, route, id=visit.id, now=visit.received)
         if visit.signals is NO_SIGNALS:
             visit.signals = self._deriver.signals(visit.head, ask, visit.body, visit.policy.wants)
-        body = len(visit.body)
-        return Facts(client, route, ask, visit.end_user, body, visit.signals, ask.choices)
+        return Facts(
+            client,
+            route,
+            ask,
+            visit.end_user,
+            len(visit.body),
+            visit.signals,
+            ask.choices,
+            visit.id,
+            0,
+            visit.received,
+        )
 
     async def _held(self, exchange: Exchange, visit: Visit, judgement: Judgement) -> Refusal | None:
         decision, client = judgement.decision, visit.client
@@ -303,8 +338,10 @@ class Pipeline:
         exchange.answer(reply, close=refusal.close)
 
     def _settle(self, exchange: Exchange, visit: Visit) -> None:
-        if visit.refused and visit.judgement is not None:
-            self._judge.take_back(visit.judgement)
+        if visit.judgement is not None:
+            if visit.refused:
+                self._judge.take_back(visit.judgement)
+            self._judge.settle(visit.judgement, outcome_of(visit, exchange.progress))
         client, route = visit.client, visit.route
         if client is None or not client.unproven or visit.refused or visit.refusal is not None:
             return

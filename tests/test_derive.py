@@ -7,10 +7,11 @@ import json
 from proxy.client.secret import Secret
 from proxy.counters.protocol import NOVEL_BITS
 from proxy.derive import Deriver
-from proxy.facts import Ask, Signal, Turn
+from proxy.facts import Ask, Turn
 from proxy.head import Head
+from proxy.signals.wants import NOTHING, Wants
 
-ALL: frozenset[Signal] = frozenset({"client", "language", "prompt", "system", "template"})
+ALL = Wants(frozenset({"client", "language", "prompt", "system", "template"}))
 TEXT = "How do I get a stain of red wine out of a white shirt that has been washed before, and is it safe?"
 ASK = Ask("m", (Turn("system", "You are brief."), Turn("user", TEXT)), "You are brief.")
 HEAD = Head(
@@ -34,10 +35,10 @@ def test_everything_that_is_wanted_is_derived() -> None:
 
 
 def test_nothing_else_is_derived() -> None:
-    found = deriver().signals(HEAD, ASK, BODY, frozenset())
+    found = deriver().signals(HEAD, ASK, BODY, NOTHING)
     assert (found.prompt, found.system, found.template, found.language) == ((), None, None, None)
     assert found.client is not None, "events tell it always"
-    only = deriver().signals(HEAD, ASK, BODY, frozenset({"language"}))
+    only = deriver().signals(HEAD, ASK, BODY, Wants(frozenset({"language"})))
     assert (only.language, only.prompt) == ("en", ())
 
 

@@ -187,7 +187,7 @@ async def test_invented_keys_share_counters_beyond_a_bound(
     rules = policy(limit("few", "api_key", 1))
     for key in range(4):
         judged = await bench(rules, key_id=f"key_{key}", **client)
-        ((_, ops, _),) = judged.counted
+        ((_, _, ops, _),) = judged.counted
         assert isinstance(ops[0], Take)
         shares = ops[0].subject.startswith("overflow:")
         assert shares == (bounded and key >= 2)
@@ -200,7 +200,7 @@ async def test_one_vouched_account_invents_no_end_of_end_users() -> None:
     for number in range(PER_ACCOUNT + 5):
         judgement = Judgement(rules, shadow=False)
         await bench.judge.judge(judgement, facts(f"m{number}"), "all")
-        ((_, (op,), _),) = judgement.counted
+        ((_, _, (op,), _),) = judgement.counted
         subjects.add(op.subject)
     assert len(subjects) == PER_ACCOUNT + 1
     assert "overflow:account|model:account:acme" in subjects

@@ -173,7 +173,7 @@ async def test_who_is_exempt_is_neither_counted_nor_found(match: str) -> None:
 async def test_a_rule_without_its_subject_is_told_and_stays_silent() -> None:
     judged = await Bench()(policy(limit("user", "end_user", 1), KEY))
     assert (judged.no_subject, judged.store) == (("user",), "ok")
-    assert [rule.name for rule, _, _ in judged.counted] == ["key"]
+    assert [rule.name for rule, _, _, _ in judged.counted] == ["key"]
 
 
 @pytest.mark.parametrize(

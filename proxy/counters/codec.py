@@ -235,7 +235,9 @@ def _read_tallied(_: Op, line: bytes) -> Reading:
 
 def _read_paced(_: Op, line: bytes) -> Reading:
     gaps, mean, spread, now, hours = line.split()
-    return paced(int(gaps), float(mean), float(spread), tuple(map(int, hours.split(b","))), int(now))
+    return paced(
+        int(gaps), float(mean), float(spread), tuple(map(int, hours.split(b","))), int(now)
+    )
 
 
 def _read_taken(_: Op, line: bytes) -> Reading:

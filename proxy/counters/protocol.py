@@ -442,7 +442,9 @@ class Done:
     """Reading of the operations that give something back."""
 
 
-Reading = Total | Different | Novelty | Tallied | Paced | Taken | Held | Sighting | Scores | Posts | Done
+Reading = (
+    Total | Different | Novelty | Tallied | Paced | Taken | Held | Sighting | Scores | Posts | Done
+)
 
 
 Abandoned = Callable[[Sequence[Reading]], None]

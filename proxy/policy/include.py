@@ -96,7 +96,7 @@ class _Gatherer:
     def _include(
         self, spot: Spot, name: str, folder: PurePosixPath, prefix: str, within: tuple[str, ...]
     ) -> None:
-        path = _joined(folder, name)
+        path = joined(folder, name)
         if path is None:
             spot.mistake((), "an included file stands under the policy's own folder")
             return
@@ -129,7 +129,7 @@ class _Gatherer:
         self.take(tree, tree.data, path.parent, inner, (*within, key))
 
 
-def _joined(folder: PurePosixPath, name: str) -> PurePosixPath | None:
+def joined(folder: PurePosixPath, name: str) -> PurePosixPath | None:
     """The path below the policy's folder; None where it leaves it."""
     parts: list[str] = list(folder.parts)
     if name.startswith("/") or "\\" in name or "\0" in name:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from proxy.decision import Verb
-from proxy.policy.include import Gathered, ReadFile, RuleData, gather
+from proxy.policy.include import Gathered, ReadFile, RuleData, gather, joined
 from proxy.policy.mistake import Mistake
 from proxy.policy.model import Policy
 from proxy.policy.places import OURS, Spot, validate
@@ -70,7 +70,7 @@ def parse(text: str, file: str, read: ReadFile = _read_nothing) -> Policy:
     gathered = gather(tree, read)
     for one in (tree, *gathered.trees):
         _refuse_nothing(one, one.data, ())
-    rules = _rules(gathered.rules)
+    rules = _rules(gathered, read)
     for name in OURS & data.keys():
         tree.mistake((name,), f"`{name}` is not a field of a policy", key=True)
     whole = {key: value for key, value in data.items() if key != "rules" and key not in OURS}
@@ -122,10 +122,10 @@ def _refuse_nothing(tree: Tree, value: Any, place: Place) -> None:
             _refuse_nothing(tree, inner, (*place, at))
 
 
-def _rules(gathered: list[RuleData]) -> tuple[RuleKind, ...]:
+def _rules(gathered: Gathered, read: ReadFile) -> tuple[RuleKind, ...]:
     rules: list[RuleKind] = []
     names: dict[str, int] = {}
-    for at, one in enumerate(gathered):
+    for at, one in enumerate(gathered.rules):
         name = one.data.get("name")
         if isinstance(name, str):
             if name in names:
@@ -136,8 +136,32 @@ def _rules(gathered: list[RuleData]) -> tuple[RuleKind, ...]:
             names.setdefault(name, at)
         rule = _rule(one)
         if rule is not None:
-            rules.append(rule)
+            rules.append(_with_data(rule, one.spot, gathered, read))
     return tuple(rules)
+
+
+def _with_data(rule: RuleKind, spot: Spot, gathered: Gathered, read: ReadFile) -> RuleKind:
+    """The rule with what the files beside the policy hold that it names."""
+    for place, name in rule.data_files():
+        path = joined(PurePosixPath(), name)
+        if path is None:
+            spot.mistake(place, "a rule's file stands under the policy's own folder")
+            continue
+        try:
+            file, text = read(str(path))
+        except UnicodeDecodeError:
+            spot.mistake(place, f"`{name}` is not UTF-8")
+            continue
+        except OSError as error:
+            spot.mistake(place, f"`{name}` cannot be read: {error.strerror or 'unreadable'}")
+            continue
+        tree = read_tree(text, file)
+        gathered.trees.append(tree)
+        gathered.paths.append(file)
+        gathered.texts.append(text)
+        if not tree.mistakes:
+            rule = rule.with_data(name, tree.data, tree.mistake)
+    return rule
 
 
 def _rule(one: RuleData) -> RuleKind | None:

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, field_validator
 
 from proxy.decision import Family
-from proxy.facts import ALSO_SERVED, Facts, Signal
+from proxy.facts import ALSO_SERVED, Facts
 from proxy.policy.suspicion import Suspicion
 from proxy.rules.base import Mode, OnStoreFailure, RuleKind
 from proxy.rules.fields import Names, nearest, wrong
 from proxy.rules.match import Match
+from proxy.signals.wants import NOTHING, RequestMarks, TextMarks, Wants
+
+Named = TypeVar("Named", TextMarks, RequestMarks)
+
+
+def _each(tables: Iterable[Named]) -> tuple[Named, ...]:
+    """Each once, by its name."""
+    return tuple({one.name: one for one in tables}.values())
+
 
 _STRICT = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
@@ -132,9 +141,19 @@ class Policy(BaseModel):
         return {rule.name: rule.family for rule in self.rules if rule.score is not None}
 
     @cached_property
-    def wants(self) -> frozenset[Signal]:
-        """The signals that its rules judge by."""
-        return frozenset().union(*(rule.wants for rule in self.rules))
+    def wants(self) -> Wants:
+        """What its rules judge by."""
+        wanted = Wants(
+            frozenset().union(*(rule.wants for rule in self.rules)),
+            _each(one for rule in self.rules for one in rule.reads_texts),
+            _each(one for rule in self.rules for one in rule.reads_requests),
+        )
+        return NOTHING if wanted == NOTHING else wanted
+
+    @cached_property
+    def settles(self) -> bool:
+        """Whether some rule counts how requests end."""
+        return any(rule.settles for rule in self.rules)
 
     @cached_property
     def _on_identity(self) -> tuple[RuleKind, ...]:

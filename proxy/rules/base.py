@@ -10,13 +10,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import ClassVar, Final, Literal
+from typing import Any, ClassVar, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from proxy.counters.protocol import Op, Reading
 from proxy.decision import Family, Finding, Verb
-from proxy.facts import PROFILES, Facts, Signal
+from proxy.facts import PROFILES, Facts, Outcome, Signal
 from proxy.rules.action import Action, ActionField
 from proxy.rules.fields import Names, nearest, wrong
 from proxy.rules.match import Match
@@ -28,8 +28,12 @@ from proxy.rules.subjects import (
     SubjectOf,
     subject_of,
 )
+from proxy.signals.wants import RequestMarks, TextMarks
 
 Mode = Literal["enforce", "shadow"]
+Place = tuple[str | int, ...]
+Mistaken = Callable[[Place, str, str | None], None]
+"""(place in a file, message, suggestion or None) → noted, with line and column."""
 OnStoreFailure = Literal["local", "allow", "block"]
 _NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 
@@ -47,6 +51,8 @@ class RuleKind(BaseModel):
     family: ClassVar[Family]
     derives: ClassVar[frozenset[Signal]] = frozenset()
     """The signals that it judges by; only those that some rule wants are derived."""
+    settles: ClassVar[bool] = False
+    """Whether it counts how requests end, by `settle`."""
     plain_limit: ClassVar[bool] = False
     """A limit that callers can know and keep: it may block without a second family's evidence."""
 
@@ -126,6 +132,24 @@ class RuleKind(BaseModel):
         """Whether the kind's own fields ask for more than the identity."""
         return True
 
+    def data_files(self) -> tuple[tuple[Place, str], ...]:
+        """(place of the field, path) of the files beside the policy that it reads, YAML each."""
+        return ()
+
+    def with_data(self, path: str, data: Any, mistake: Mistaken) -> Self:
+        """The rule with what one of its `data_files` holds; `mistake` notes what is wrong in there."""
+        return self
+
+    @property
+    def reads_texts(self) -> tuple[TextMarks, ...]:
+        """What is to be looked for in prompts."""
+        return ()
+
+    @property
+    def reads_requests(self) -> tuple[RequestMarks, ...]:
+        """What is to be looked for in how requests are written."""
+        return ()
+
     # Worked out once, at load: a cached property is a plain attribute from its second reading on,
     # where pydantic's private attributes cost a call of `__getattr__` each time.
 
@@ -176,4 +200,13 @@ class RuleKind(BaseModel):
 
     def judge(self, facts: Facts, readings: Sequence[Reading]) -> Finding | None:
         """A finding, or nothing. `readings` come in the order of its counters."""
+        raise NotImplementedError
+
+    def settle(
+        self, facts: Facts, ops: Sequence[Op], readings: Sequence[Reading], outcome: Outcome
+    ) -> tuple[Op, ...]:
+        """What is counted once the request has ended; `ops` are its counters as they were carried out.
+
+        What a refused request has counted is taken back besides, unless the rule counts attempts.
+        """
         raise NotImplementedError

@@ -132,7 +132,9 @@ steps = st.one_of(
 )
 # Half of the batches take back something that was read before, at the time that it was read.
 batches = st.tuples(
-    steps, st.lists(st.one_of(taking(), counting, tallying, holding, noting), max_size=4), st.booleans()
+    steps,
+    st.lists(st.one_of(taking(), counting, tallying, holding, noting), max_size=4),
+    st.booleans(),
 )
 
 

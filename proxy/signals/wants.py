@@ -1,0 +1,47 @@
+"""What a policy's rules want to have derived: only that is."""
+
+from __future__ import annotations
+
+from typing import Final, Protocol
+
+from proxy.facts import Ask, Signal, Terms
+from proxy.head import RawHeaders
+from proxy.value import value
+
+
+class TextMarks(Protocol):
+    """Something that is looked for in the text of a prompt, such as a lexicon."""
+
+    @property
+    def name(self) -> str:
+        """What its findings are called in `Signals.terms` and in events."""
+        ...
+
+    def weigh(self, ask: Ask) -> Terms:
+        """(category, weight) of what an ask holds; empty where it holds nothing."""
+        ...
+
+
+class RequestMarks(Protocol):
+    """Something that is looked for in how a request is written: headers, parameters, body."""
+
+    @property
+    def name(self) -> str:
+        """What its findings are called in `Signals.marks` and in events."""
+        ...
+
+    def find(self, headers: RawHeaders, ask: Ask, body: bytes) -> tuple[str, ...]:
+        """The marks that a request bears, by name."""
+        ...
+
+
+@value
+class Wants:
+    """What is to be derived."""
+
+    signals: frozenset[Signal] = frozenset()
+    texts: tuple[TextMarks, ...] = ()
+    requests: tuple[RequestMarks, ...] = ()
+
+
+NOTHING: Final = Wants()
