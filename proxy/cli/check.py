@@ -5,7 +5,9 @@ from __future__ import annotations
 import datetime
 import sys
 import time
+from collections.abc import Callable, Sized
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -15,12 +17,14 @@ from proxy.networks.lists import load_list
 from proxy.policy.load import PolicyError, load, warnings
 from proxy.policy.mistake import Mistake
 from proxy.policy.yamltree import read_tree
+from proxy.rules import DATA_FILES
+from proxy.signals.wants import Mistaken
 
 
 @click.command()
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 def check(paths: tuple[Path, ...]) -> None:
-    """Check policies, accounts files and lists of networks, or all *.yaml files in folders.
+    """Check policies, files beside them, accounts files and lists of networks; or all *.yaml in folders.
 
     Exits with 0 when all are sound, 1 when there are mistakes, 2 when a path cannot be read.
     """
@@ -50,6 +54,9 @@ def _check(file: Path) -> bool:
         return True
     if _holds(file, "entries"):
         return _check_list(file)
+    for key, read in DATA_FILES.items():
+        if _holds(file, key):
+            return _check_data(file, key, read)
     try:
         policy = load(file)
     except PolicyError as error:
@@ -64,6 +71,16 @@ def _check(file: Path) -> bool:
     rules = f"{count} rule{'' if count == 1 else 's'}"
     click.echo(f"{file}: OK, {rules}, {policy.digest[:19]}")
     return True
+
+
+def _check_data(file: Path, key: str, read: Callable[[Any, Mistaken], Sized]) -> bool:
+    tree = read_tree(file.read_text(encoding="utf-8"), str(file))
+    found = read(tree.data, tree.mistake)
+    for mistake in sorted(tree.mistakes):
+        _show(mistake, "red")
+    if not tree.mistakes:
+        click.echo(f"{file}: OK, {len(found)} {key}")
+    return not tree.mistakes
 
 
 def _check_list(file: Path) -> bool:

@@ -2,32 +2,44 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable, Sized
+from typing import Any, Final
 
 from proxy.rules.base import RuleKind
+from proxy.rules.client_fingerprint import ClientFingerprint
 from proxy.rules.datacenter_ip import DatacenterIp
+from proxy.rules.logit_probing import LogitProbing
+from proxy.rules.machine_pace import MachinePace
 from proxy.rules.prompt_diversity import PromptDiversity
 from proxy.rules.rate_limit import RateLimit
+from proxy.rules.request_shape import RequestShape
 from proxy.rules.reseller_key import ResellerKey
+from proxy.signals.marks import read_marks
+from proxy.signals.wants import Mistaken
 
 RULE_KINDS: Final[tuple[type[RuleKind], ...]] = (
     RateLimit,
     PromptDiversity,
     DatacenterIp,
     ResellerKey,
+    ClientFingerprint,
+    LogitProbing,
+    MachinePace,
+    RequestShape,
 )
+
+DATA_FILES: Final[dict[str, Callable[[Any, Mistaken], Sized]]] = {
+    "marks": lambda data, mistake: read_marks(data, mistake).marks,
+}
+"""Files beside a policy that rules read: the key that tells what one is → who reads it, for checking."""
 
 COMING_KINDS: Final = frozenset(
     {
-        "client_fingerprint",
         "concurrency",
         "expression",
         "listed",
-        "logit_probing",
-        "machine_pace",
         "prompt_template",
         "reasoning_elicitation",
-        "request_shape",
         "sensitive_topics",
         "token_budget",
     }

@@ -28,12 +28,10 @@ from proxy.rules.subjects import (
     SubjectOf,
     subject_of,
 )
-from proxy.signals.wants import RequestMarks, TextMarks
+from proxy.signals.wants import Mistaken, RequestMarks, TextMarks
 
 Mode = Literal["enforce", "shadow"]
 Place = tuple[str | int, ...]
-Mistaken = Callable[[Place, str, str | None], None]
-"""(place in a file, message, suggestion or None) → noted, with line and column."""
 OnStoreFailure = Literal["local", "allow", "block"]
 _NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 

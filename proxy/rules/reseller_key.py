@@ -26,9 +26,8 @@ while travelling, or a mobile app that calls the API itself. Ask such customers 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Annotated, ClassVar, Final
 
 from pydantic import Field, field_validator, model_validator
@@ -38,6 +37,7 @@ from proxy.decision import Family, Finding, Scalar
 from proxy.facts import Facts, Signal
 from proxy.rules.base import RuleKind
 from proxy.rules.fields import Duration, Names, wrong
+from proxy.rules.items import item
 from proxy.rules.subjects import KEY_ID
 
 MAX_BOUND = 127
@@ -143,7 +143,7 @@ class ResellerKey(RuleKind):
             shown = of(facts)
             if shown is not None:
                 key = f"{self.key}:{name}"
-                ops.append(Distinct(subject, key, self.window, _item(shown), bound + 1))
+                ops.append(Distinct(subject, key, self.window, item(shown), bound + 1))
         return tuple(ops)
 
     def judge(self, facts: Facts, readings: Sequence[Reading]) -> Finding | None:
@@ -165,10 +165,3 @@ class ResellerKey(RuleKind):
         if not exceeded or exceeded < self.min_exceeded:
             return None
         return Finding("key_shared_widely", evidence)
-
-
-@lru_cache(maxsize=16_384)
-def _item(text: str) -> int:
-    """64 bits; what is private among these has been keyed before."""
-    raw = text.encode("utf-8", "surrogatepass")
-    return int.from_bytes(hashlib.blake2b(raw, digest_size=8).digest(), "big")

@@ -9,6 +9,21 @@ from proxy.head import RawHeaders
 from proxy.value import value
 
 
+class Mistaken(Protocol):
+    """Notes what is wrong in a file, with line and column."""
+
+    def __call__(
+        self,
+        path: tuple[str | int, ...],
+        message: str,
+        suggestion: str | None = None,
+        *,
+        key: bool = False,
+    ) -> None:
+        """`path` leads to the value; with `key` its name is meant."""
+        ...
+
+
 class TextMarks(Protocol):
     """Something that is looked for in the text of a prompt, such as a lexicon."""
 

@@ -11,7 +11,11 @@ from proxy.policy.load import PolicyError, load, parse, warnings
 HERE = Path(__file__).parent
 GOOD = sorted((HERE / "good").glob("*.yaml"))
 BAD = sorted((HERE / "bad").glob("*.yaml"))
-SHIPPED = sorted((HERE.parent.parent / "policies").rglob("*.yaml"))
+SHIPPED = [
+    file
+    for file in sorted((HERE.parent.parent / "policies").rglob("*.yaml"))
+    if "\nrules:" in file.read_text(encoding="utf-8")
+]
 
 
 @pytest.mark.parametrize("file", GOOD + SHIPPED, ids=lambda file: file.stem)
