@@ -14,6 +14,7 @@ from typing import Final
 from proxy.counters.protocol import NOVEL_BITS
 from proxy.facts import Ask, Signal, Signals, Terms
 from proxy.head import Head
+from proxy.signals.chunks import connections
 from proxy.signals.client_stack import ClientStack, client_stack
 from proxy.signals.json_style import escapes_html, json_style, marshalled_map
 from proxy.signals.language import language_group
@@ -49,6 +50,7 @@ class Deriver:
             prompt=self._marks(text) if "prompt" in wants else (),
             system=self._system(ask.system[:SAMPLE]) if "system" in wants else None,
             template=self._template(text) if "template" in wants else None,
+            chunks=self._connections(ask) if "chunks" in wants else (),
             language=language_group(text) if "language" in wants else None,
             client=client.client,
             contradictions=client.contradictions,
@@ -67,6 +69,9 @@ class Deriver:
 
     def _marks(self, text: str) -> tuple[int, ...]:
         return tuple([self._hash(part) % NOVEL_BITS for part in prompt_sketch(text)])
+
+    def _connections(self, ask: Ask) -> tuple[int, ...]:
+        return tuple({self._hash(part) % NOVEL_BITS: None for part in connections(ask)})
 
     def _fingerprint_system(self, head: str) -> str | None:
         found = system_template(head)

@@ -159,11 +159,11 @@ def _unnovel(op: Unnovel) -> str:
 
 
 def _tally(op: Tally) -> str:
-    return f"Y {micros(op.window)} {_items(op.items)} {_items(op.asked)}"
+    return f"Y {micros(op.window)} {op.requests} {_items(op.items)} {_items(op.asked)}"
 
 
 def _untally(op: Untally) -> str:
-    return f"Z {micros(op.window)} {micros(op.at)} {_items(op.items)}"
+    return f"Z {micros(op.window)} {op.requests} {micros(op.at)} {_items(op.items)}"
 
 
 def _items(items: tuple[int, ...]) -> str:

@@ -106,7 +106,7 @@ class Forget:
 class Novel:
     """Note what a request showed; reads how many in the window showed what none had shown before.
 
-    `marks` are one or two hashes, each below NOVEL_BITS; a request is new if none of them has been seen
+    `marks` are a few hashes, each below NOVEL_BITS; a request is new if none of them has been seen
     within the window or, at most, twice the window. The total is an estimate, right on average and
     within 2 % for 10,000 new ones in a window, in 2 KiB whatever their number. All requests are counted
     beside it, as `Count` does.
@@ -136,7 +136,7 @@ class Tally:
 
     The window slides over two panes of its own length: of the last pane so much counts as the window
     still covers, as if its requests had come evenly. `items` are 64-bit numbers that this request shows,
-    `asked` others whose counts are read along.
+    `asked` others whose counts are read along. `requests` is 0 where the request has been counted before.
     """
 
     subject: str
@@ -144,6 +144,7 @@ class Tally:
     window: float
     items: tuple[int, ...]
     asked: tuple[int, ...] = ()
+    requests: int = 1
 
 
 @value
@@ -155,6 +156,7 @@ class Untally:
     window: float
     items: tuple[int, ...]
     at: float
+    requests: int = 1
 
 
 @value
@@ -493,7 +495,7 @@ def undo(op: Op, reading: Reading) -> Op | None:
                 op.subject, op.key, op.window, reading.weight, reading.now, reading.fresh
             )
         case Tally(), Tallied():
-            return Untally(op.subject, op.key, op.window, op.items, reading.now)
+            return Untally(op.subject, op.key, op.window, op.items, reading.now, op.requests)
         case Take(), Taken(admitted=True):
             return Refund(op.subject, op.key, op.amount, op.period, op.weight)
         case Reserve(), Taken(admitted=True):

@@ -41,7 +41,7 @@ class Shown(State):
         """Count a request and what it shows."""
         window = micros(op.window)
         now = self._turn(at, window)
-        self.here += 1
+        self.here += op.requests
         for item in op.items:
             one = self.items.get(item)
             if one is None:
@@ -63,9 +63,9 @@ class Shown(State):
         if age not in {0, 1}:
             return DONE
         if age == 0:
-            self.here = max(0, self.here - 1)
+            self.here = max(0, self.here - op.requests)
         else:
-            self.before = max(0, self.before - 1)
+            self.before = max(0, self.before - op.requests)
         for item in op.items:
             one = self.items.get(item)
             if one is not None:

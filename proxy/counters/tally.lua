@@ -65,10 +65,10 @@ local function newcomer(items, name)
 end
 
 kinds.Y = function(arg, key)
-  local window, names, asked = match(arg, '^. (%S+) (%S+) (%S+)')
+  local window, requests, names, asked = match(arg, '^. (%S+) (%S+) (%S+) (%S+)')
   window = tonumber(window)
   local now, pane, here, before, items = load_tally(key, window)
-  here = here + 1
+  here = here + tonumber(requests)
   for name in string.gmatch(names, '%x+') do
     local one = find(items, name) or newcomer(items, name)
     one[2] = one[2] + 1
@@ -89,8 +89,8 @@ kinds.Y = function(arg, key)
 end
 
 kinds.Z = function(arg, key)
-  local window, counted, names = match(arg, '^. (%S+) (%S+) (%S+)')
-  window, counted = tonumber(window), tonumber(counted)
+  local window, requests, counted, names = match(arg, '^. (%S+) (%S+) (%S+) (%S+)')
+  window, requests, counted = tonumber(window), tonumber(requests), tonumber(counted)
   if not call('GET', key) then
     return ''
   end
@@ -100,9 +100,9 @@ kinds.Z = function(arg, key)
     return ''
   end
   if age == 0 then
-    here = max(0, here - 1)
+    here = max(0, here - requests)
   else
-    before = max(0, before - 1)
+    before = max(0, before - requests)
   end
   for name in string.gmatch(names, '%x+') do
     local one = find(items, name)

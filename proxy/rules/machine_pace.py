@@ -146,7 +146,7 @@ class MachinePace(RuleKind):
         settled: tuple[Op, ...] = ()
         subject, held = ops[0].subject, readings[1]
         if isinstance(held, Held) and held.held:
-            settled += (Tally(subject, f"{self.key}:early", self.window, EARLY),)
+            settled += (Tally(subject, f"{self.key}:early", self.window, EARLY, requests=0),)
         wait = outcome.retry_after_s
         if outcome.refused and wait is not None and wait > 0:
             key = self._waiting(facts.signals.prompt)

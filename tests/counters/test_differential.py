@@ -87,7 +87,14 @@ counting = st.one_of(
 )
 shown = st.lists(st.integers(0, 20), max_size=3, unique=True).map(tuple)
 tallying = st.one_of(
-    st.builds(lambda s, w, i, a: Tally(s, f"tally{w}", w, i, a), subjects, windows, shown, shown),
+    st.builds(
+        lambda s, w, i, a, n: Tally(s, f"tally{w}", w, i, a, n),
+        subjects,
+        windows,
+        shown,
+        shown,
+        st.integers(0, 1),
+    ),
     st.builds(lambda s: Pace(s, "pace"), subjects),
 )
 holding = st.one_of(

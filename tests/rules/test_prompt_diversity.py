@@ -8,13 +8,16 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
-from proxy.counters.protocol import Novel
+from proxy.clock import SystemClock
+from proxy.counters.memory import MemoryStore
+from proxy.counters.protocol import Novel, Novelty, Tallied, Tally
 from proxy.decision import Finding
-from proxy.facts import Facts, Signals
+from proxy.facts import Facts, Outcome, Signals
 from proxy.rules.prompt_diversity import PromptDiversity
 from tests.policy.facts import facts
-from tests.rules.judged import judged
+from tests.rules.judged import T0, judged
 
 
 def rule(**fields: Any) -> PromptDiversity:
@@ -105,3 +108,121 @@ def test_limits_judge_and_windows_count() -> None:
 def test_it_wants_the_prompt_derived() -> None:
     assert rule().wants == {"prompt"}
     assert rule(per=["account", "client_fingerprint"]).wants == {"prompt", "client"}
+
+
+# Prompts that stand alone
+
+
+def connected(*chunks: int) -> Facts:
+    return replace(facts(), signals=Signals(chunks=chunks))
+
+
+def conversations(count: int, turns: int) -> Iterator[tuple[float, Facts]]:
+    """Chats of so many turns each: the first words come again with every turn."""
+    chosen = random.Random(11)
+    roots = [chosen.randrange(8192) for _ in range(count // turns + 1)]
+    for number in range(count):
+        yield number * 20.0, connected(roots[number // turns])
+
+
+def looked_up(count: int, passages: int) -> Iterator[tuple[float, Facts]]:
+    """A product that answers new questions out of a shelf of passages."""
+    chosen = random.Random(12)
+    for number in range(count):
+        yield (
+            number * 20.0,
+            connected(chosen.randrange(8192), *chosen.sample(range(passages), 2)),
+        )
+
+
+def alone(count: int) -> Iterator[tuple[float, Facts]]:
+    chosen = random.Random(13)
+    for number in range(count):
+        yield number * 20.0, connected(chosen.randrange(8192))
+
+
+UNCONNECTED = {"window": "1d", "min_requests": 1000, "max_unconnected": 0.95}
+
+
+async def test_requests_that_stand_alone_are_found() -> None:
+    assert await first_found(rule(**UNCONNECTED), alone(1200)) == 1000
+
+
+@pytest.mark.parametrize(
+    "traffic",
+    [
+        pytest.param(conversations(2000, 3), id="a chat"),
+        pytest.param(looked_up(2000, 600), id="a product that looks things up"),
+        pytest.param(alone(999), id="too few to judge"),
+    ],
+)
+async def test_what_goes_on_or_comes_again_is_not(traffic: Iterator[tuple[float, Facts]]) -> None:
+    assert await first_found(rule(**UNCONNECTED), traffic) is None
+
+
+# An account against its own history
+
+
+async def departures(one: PromptDiversity, requests: Iterator[tuple[float, Facts]]) -> list[bool]:
+    store, found = MemoryStore(clock=SystemClock()), []
+    served = Outcome(refused=False, served=True)
+    for at, request in requests:
+        ops = one.counters(request, "account:acme")
+        readings = await store.apply(ops, T0 + at)
+        found.append(one.judge(request, readings) is not None)
+        await store.apply(one.settle(request, ops, readings, served), T0 + at)
+    return found
+
+
+def a_product(count: int, distinct: int, then: int) -> Iterator[tuple[float, Facts]]:
+    """A product with its topics, and on the last day a crawl on the same key."""
+    yield from prompts(count, distinct, every=60.0)
+    crawl = random.Random(5).sample(range(8192), then)
+    for number, mark in enumerate(crawl):
+        yield count * 60.0 + number * 10.0, asks(mark)
+
+
+OWN = {"window": "1h", "min_requests": 100, "max_departure": 0.4}
+
+
+async def test_an_account_that_leaves_its_own_ground_is_found() -> None:
+    found = await departures(rule(**OWN), a_product(3000, 300, 350))
+    assert not any(found[:3000])
+    assert any(found[3000:])
+
+
+async def test_who_has_always_asked_something_new_departs_from_nothing() -> None:
+    everything = random.Random(6).sample(range(8192), 2500)
+    steady = ((at * 20.0, asks(mark)) for at, mark in enumerate(everything))
+    assert not any(await departures(rule(**OWN), steady))
+
+
+async def test_without_a_history_nothing_is_said_of_a_departure() -> None:
+    assert not any(await departures(rule(**OWN), a_product(100, 20, 190)))
+
+
+def test_what_was_refused_is_not_new_to_the_account() -> None:
+    refused = Outcome(refused=True, served=False)
+    readings = (Novelty(1.0, 1, T0, 1000, (5,)), Tallied(1, (0,), 0, T0))
+    one = rule(**OWN)
+    ops = one.counters(asks(5), "account:a")
+    assert one.settle(asks(5), ops, readings, refused) == ()
+    (noted,) = one.settle(asks(5), ops, readings, Outcome(refused=False, served=True))
+    assert isinstance(noted, Tally)
+    assert noted.requests == 0
+
+
+def test_all_measures_that_a_rule_names_must_be_passed() -> None:
+    both = rule(max_distinct_ratio=0.9, max_unconnected=0.9, min_requests=10)
+    asked = replace(facts(), signals=Signals(prompt=(1,), chunks=(2,)))
+    wide, narrow = Novelty(10.0, 10, T0, 1000, (1,)), Novelty(5.0, 10, T0, 1000, (1,))
+    assert both.judge(asked, (wide, wide)) is not None
+    assert both.judge(asked, (wide, narrow)) is None
+    assert both.judge(asked, (narrow, wide)) is None
+    assert rule(max_unconnected=0.9).wants == {"chunks"}
+    assert not rule().settles
+
+
+def test_a_history_is_longer_than_the_window() -> None:
+    with pytest.raises(ValidationError, match="must be longer than the window"):
+        rule(window="1d", history="1d", max_departure=0.3)
