@@ -20,6 +20,7 @@ from proxy import assembly
 from proxy.admin.api import admin_app
 from proxy.admin.boards import board_routes
 from proxy.admin.health import Readiness, health_app
+from proxy.background import REVOKED, Background
 from proxy.client.accounts import Accounts, load_accounts
 from proxy.client.proofs import Proofs
 from proxy.client.proven import ProvenKeys
@@ -115,6 +116,9 @@ class App:
         self._make_store()
         self.bans = Notices("bans", self._clock, self._settler.put, self._noticed)
         self.allowances = Notices("allowances", self._clock, self._settler.put, self._noticed)
+        self.background = Background(
+            Notices("background", self._clock, self._settler.put, self._noticed)
+        )
         upstream = assembly.make_upstream(settings, url)
         self._opened.push_async_callback(upstream.close)
         watch = Watch(asyncio.get_running_loop())
@@ -149,7 +153,11 @@ class App:
             health_app(self.readiness, self.metrics, self._refresh_gauges),
             settings.health_listen,
         )
-        boards = [*board_routes(self.bans), *board_routes(self.allowances, ("account",))]
+        boards = [
+            *board_routes(self.bans),
+            *board_routes(self.allowances, ("account",)),
+            *board_routes(self.background.board, ("template",), self.background.revoke),
+        ]
         await self._open(
             "admin", admin_app(self._admin_token, self.status, boards), settings.admin_listen
         )
@@ -271,7 +279,9 @@ class App:
                 lambda ops: self._local_settler.put(self._store.shared(ops)),
                 self.bans,
                 self.allowances,
+                self.background,
             ),
+            background=self.background,
             forwarding=Forwarding(self._credential, ask_usage, identifier.withheld),
             clock=clock,
             emit=self._emit,
@@ -289,7 +299,7 @@ class App:
             underway=self._underway,
             on_fault=self._task_fault,
             files=files,
-            boards=(self.bans, self.allowances),
+            boards=(self.bans, self.allowances, self.background.board),
         )
         task = asyncio.create_task(self._upkeep.run(), name="upkeep")
 
@@ -363,9 +373,13 @@ class App:
             self._log.say(f"store_{state}", reason=reason)
 
     def _noticed(self, board: Board, notice: Notice, stands: bool) -> None:
-        name = {"bans": ("ban_lifted", "banned"), "allowances": ("allowance_lifted", "allowed")}
+        names = {
+            "bans": ("ban_lifted", "banned"),
+            "allowances": ("allowance_lifted", "allowed"),
+            "background": ("common_revoked", "common_learnt"),
+        }
         self._log.say(
-            name[board][stands],
+            names[board][stands and notice.by != REVOKED],
             subject=self._events.subject(notice.subject),
             by=notice.by,
             because=notice.because,

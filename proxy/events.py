@@ -174,6 +174,12 @@ OTHER_EVENTS: Final[dict[str, tuple[Level, str, tuple[str, ...]]]] = {
     "ban_lifted": ("info", "an operator lifts a ban", _NOTICE),
     "allowed": ("info", "an operator allows an account everything for a while", _NOTICE),
     "allowance_lifted": ("info", "an operator ends that", _NOTICE),
+    "common_learnt": (
+        "info",
+        "a prompt template is common background now: many long-standing customers use it",
+        _NOTICE,
+    ),
+    "common_revoked": ("info", "an operator takes that back", _NOTICE),
     "settlements_lost": ("warning", "counter corrections were given up", ("count",)),
     "log_dropped": ("warning", "events were dropped, the log could not keep up", ("count",)),
     "stream_open": (

@@ -290,5 +290,7 @@ class Facts:
     """Which of the asks of one body: 0 is the request itself, and its first."""
     now: float = 0.0
     """Unix time when the request came."""
+    common_template: bool = False
+    """Whether the newest prompt's template is common background: many long-standing customers use it."""
     estimate: Usage = NO_USAGE
     """Tokens that it may use, as far as can be told before."""

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
+from proxy.background import Background
 from proxy.clock import Clock, utc
 from proxy.counters.bounds import SubjectBounds
 from proxy.counters.protocol import Different, Distinct, Op, Raise, Reading, ReadScore, Scores, undo
@@ -112,6 +113,7 @@ class Judge:
         settle_locally: Callable[[Sequence[Op]], None],
         bans: Notices,
         allowances: Notices,
+        background: Background,
     ) -> None:
         self._store = store
         self._bounds = bounds
@@ -120,6 +122,7 @@ class Judge:
         self._settle_locally = settle_locally
         self._bans = bans
         self._allowances = allowances
+        self._background = background
         self._recent = Recent()
 
     async def judge(self, judgement: Judgement, facts: Facts, stage: Stage) -> None:
@@ -154,6 +157,8 @@ class Judge:
         """What the rules say of their readings."""
         new: list[tuple[RuleKind, Finding]] = []
         for rule, _, _, readings in counted:
+            if rule.learns and (learnt := rule.learnt(facts, readings)) is not None:
+                self._background.learn(learnt, rule.name)
             finding = rule.judge(facts, readings)
             if finding is None:
                 continue

@@ -1,5 +1,5 @@
 """
-Bans and allowances: short lists that every replica holds in memory and that all of them share.
+Bans, allowances and common background: short lists that every replica holds in memory and all share.
 
 A notice names a subject (`account:acme`), ends by itself, and says who put it up and why. It is kept on
 a board of the store; each replica reads what has changed once a second, so that looking one up costs no
@@ -17,7 +17,7 @@ from proxy.clock import Clock, utc
 from proxy.counters.protocol import Op, Post, Posts, ReadPosts
 from proxy.value import value
 
-Board = Literal["bans", "allowances"]
+Board = Literal["bans", "allowances", "background"]
 
 MAX_NOTICES: Final = 262_144
 """Notices of one board that a replica holds; beyond it new ones are not taken in, and that is said."""

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from itertools import chain
 
+from proxy.background import Background
 from proxy.batchfile import BatchFile
 from proxy.client.identity import Identifier
 from proxy.client.proofs import Proofs
@@ -58,6 +59,7 @@ class Pipeline:
         deriver: Deriver,
         proofs: Proofs,
         judge: Judge,
+        background: Background,
         forwarding: Forwarding,
         clock: Clock,
         emit: Callable[[Visit, Exchange], None],
@@ -69,6 +71,7 @@ class Pipeline:
         self._deriver = deriver
         self._proofs = proofs
         self._judge = judge
+        self._background = background
         self._forwarding = forwarding
         self._clock = clock
         self._emit = emit
@@ -282,6 +285,7 @@ class Pipeline:
             f"{visit.id}.{part}",
             part,
             visit.received,
+            self._background.common(signals.template),
         )
 
     def _derive(self, visit: Visit, client: Client, route: Route) -> Facts:
@@ -303,6 +307,7 @@ class Pipeline:
             visit.id,
             0,
             visit.received,
+            self._background.common(visit.signals.template),
         )
 
     async def _held(self, exchange: Exchange, visit: Visit, judgement: Judgement) -> Refusal | None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from proxy.background import Background
 from proxy.clock import SystemClock
 from proxy.counters.bounds import SubjectBounds
 from proxy.counters.memory import MemoryStore
@@ -58,6 +59,7 @@ class Bench:
         self.settled_locally: list[Op] = []
         self.bans = Notices("bans", self.clock, self.settled.extend)
         self.allowances = Notices("allowances", self.clock, self.settled.extend)
+        self.background = Background(Notices("background", self.clock, self.settled.extend))
         self.judge = Judge(
             self.store,
             SubjectBounds() if bounds is None else bounds,
@@ -66,6 +68,7 @@ class Bench:
             self.settled_locally.extend,
             self.bans,
             self.allowances,
+            self.background,
         )
 
     async def __call__(self, policy: Policy, *, shadow: bool = False, **client: Any) -> Judgement:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from proxy.background import Background
 from proxy.counters.bounds import SubjectBounds
 from proxy.counters.memory import MemoryStore
 from proxy.counters.protocol import Op
@@ -52,6 +53,7 @@ class Bench:
         boards = (
             Notices("bans", self.clock, self.central.put),
             Notices("allowances", self.clock, list),
+            Background(Notices("background", self.clock, list)),
         )
         self.judge = Judge(
             self.store, SubjectBounds(), self.clock, self.central.put, self.own.put, *boards

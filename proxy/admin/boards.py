@@ -1,15 +1,16 @@
-"""/v1/bans and /v1/allowances of the admin API: what operators put up and take down by hand."""
+"""/v1/bans, /v1/allowances, /v1/background of the admin API: what operators put up and take down."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import orjson
 from aiohttp import web
 
 from proxy.admin.health import json_answer
-from proxy.notices import MAX_DURATION_S, Notices, told
+from proxy.notices import MAX_DURATION_S, Notice, Notices, told
 from proxy.rules.subjects import BANNABLE, read_subject
 from proxy.rules.units import parse_duration
 
@@ -17,8 +18,13 @@ MAX_BODY = 16_384
 _ONE_LINE = re.compile(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]{1,500}").fullmatch
 
 
-def board_routes(board: Notices, subjects: tuple[str, ...] = BANNABLE) -> list[web.RouteDef]:
-    """GET, POST and DELETE of one board; `subjects` are the kinds that it may name."""
+def board_routes(
+    board: Notices,
+    subjects: tuple[str, ...] = BANNABLE,
+    take_down: Callable[[str], Notice | None] | None = None,
+) -> list[web.RouteDef]:
+    """GET, POST and DELETE of one board; `subjects` are the kinds that it may name, `take_down` what
+    a DELETE does instead of lifting."""
     path, name = f"/v1/{board.board}", str(board.board)
 
     async def listed(_request: web.Request) -> web.Response:
@@ -39,7 +45,7 @@ def board_routes(board: Notices, subjects: tuple[str, ...] = BANNABLE) -> list[w
             subject = read_subject(request.query.get("subject", ""), subjects)
         except ValueError as error:
             return json_answer({"error": str(error)}, 400)
-        notice = board.lift(subject)
+        notice = (take_down or board.lift)(subject)
         if notice is None:
             return json_answer({"error": f"Nothing stands for {subject}."}, 404)
         return json_answer(told(notice))

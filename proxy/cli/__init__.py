@@ -6,6 +6,7 @@ from importlib import metadata
 
 import click
 
+from proxy.cli.background import background
 from proxy.cli.bans import allow, bans
 from proxy.cli.check import check
 from proxy.cli.demo import demo
@@ -35,6 +36,7 @@ main.add_command(tail)
 main.add_command(explain)
 main.add_command(bans)
 main.add_command(allow)
+main.add_command(background)
 main.add_command(forget)
 main.add_command(demo)
 main.add_command(networks)

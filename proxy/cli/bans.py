@@ -28,7 +28,7 @@ def bans() -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 def listed(*, as_json: bool) -> None:
     """Who is banned, by whom and until when; those that end first come first."""
-    _show(call("GET", "/v1/bans")["bans"], "nobody is banned", as_json=as_json)
+    show_notices(call("GET", "/v1/bans")["bans"], "nobody is banned", as_json=as_json)
 
 
 @bans.command()
@@ -37,7 +37,7 @@ def listed(*, as_json: bool) -> None:
 @_BECAUSE
 def add(subject: str, duration: str, because: str) -> None:
     """Ban SUBJECT: account:…, api_key:key_…, address:… or subnet:…"""
-    notice = _put("/v1/bans", subject, duration, because)
+    notice = put_notice("/v1/bans", subject, duration, because)
     click.echo(f"{notice['subject']} is banned until {notice['ends']}")
 
 
@@ -71,7 +71,7 @@ def allow(
     """
     path = "/v1/allowances"
     if show:
-        _show(call("GET", path)["allowances"], "nobody is allowed", as_json=as_json)
+        show_notices(call("GET", path)["allowances"], "nobody is allowed", as_json=as_json)
     elif account is None:
         raise click.UsageError("name the --account, or --list what is allowed")
     elif end:
@@ -80,17 +80,19 @@ def allow(
     elif duration is None or because is None:
         raise click.UsageError("say --for how long and --because of what")
     else:
-        notice = _put(path, f"account:{account}", duration, because)
+        notice = put_notice(path, f"account:{account}", duration, because)
         click.echo(f"{notice['subject']} is allowed until {notice['ends']}")
 
 
-def _put(path: str, subject: str, duration: str, because: str) -> dict[str, Any]:
+def put_notice(path: str, subject: str, duration: str, because: str) -> dict[str, Any]:
+    """Put a notice up on one of the boards."""
     body = {"subject": subject, "for": duration, "because": because}
     notice: dict[str, Any] = printable(call("POST", path, body=body))
     return notice
 
 
-def _show(notices: list[dict[str, Any]], none: str, *, as_json: bool) -> None:
+def show_notices(notices: list[dict[str, Any]], none: str, *, as_json: bool) -> None:
+    """List what stands on a board."""
     for notice in notices:
         if as_json:
             click.echo(json.dumps(notice))

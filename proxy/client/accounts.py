@@ -7,11 +7,13 @@ accounts.yaml: which keys belong to whom. Keys stand there as keyed ids, never a
         tier: pro
         profile: rag
         networks: [10.0.0.0/8]
+        since: 2025-06-01
         keys: [key_pj4e2mqx7k3t5w6a]
 """
 
 from __future__ import annotations
 
+import datetime
 import ipaddress
 import re
 from collections.abc import Mapping
@@ -25,7 +27,7 @@ from proxy.facts import PROFILES
 from proxy.policy.yamltree import Tree, read_tree
 from proxy.rules.fields import nearest
 
-_FIELDS = ("account", "keys", "networks", "profile", "tier")
+_FIELDS = ("account", "keys", "networks", "profile", "since", "tier")
 _KEY_ID = re.compile(r"key_[a-z2-7]{16}\Z").match
 _WORD = re.compile(r"[\x21-\x7e]{1,128}\Z").match
 
@@ -39,6 +41,8 @@ class Account:
     profile: str | None = None
     networks: tuple[Network, ...] = ()
     """Where the account's servers stand, as it has declared."""
+    since: float | None = None
+    """Unix time of the day, in UTC, that it became a customer on."""
 
     def declares(self, address: str) -> bool:
         """Whether a canonical address stands in the declared networks."""
@@ -120,7 +124,11 @@ class _Reader:
             tree.mistake((*place, "profile"), message, near)
         if name is not None:
             self._names.add(name)
-            self._keys(item, at, Account(name, tier, profile, self._networks(item, at)))
+            self._keys(
+                item,
+                at,
+                Account(name, tier, profile, self._networks(item, at), self._since(item, at)),
+            )
 
     def _word(self, item: dict[str, Any], field: str, at: int) -> str | None:
         value = item.get(field)
@@ -131,6 +139,19 @@ class _Reader:
             self._tree.mistake(("accounts", at, field), message)
             return None
         return value
+
+    def _since(self, item: dict[str, Any], at: int) -> float | None:
+        value = item.get("since")
+        if value is None:
+            return None
+        try:
+            day = datetime.date.fromisoformat(value if isinstance(value, str) else "")
+        except ValueError:
+            place = ("accounts", at, "since")
+            self._tree.mistake(place, "`since` must be a day such as `2025-06-01`")
+            return None
+        midnight = datetime.datetime.combine(day, datetime.time(), datetime.UTC)
+        return midnight.timestamp()
 
     def _networks(self, item: dict[str, Any], at: int) -> tuple[Network, ...]:
         networks: list[Network] = []

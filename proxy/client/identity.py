@@ -139,6 +139,7 @@ class Identifier:
             organization=network.organization,
             network_kind=network.kind,
             country=network.country,
+            since=account.since if source == "file" and account is not None else None,
             declared_network=(
                 source == "file" and account is not None and account.declares(address)
             ),

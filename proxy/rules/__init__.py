@@ -11,6 +11,7 @@ from proxy.rules.datacenter_ip import DatacenterIp
 from proxy.rules.logit_probing import LogitProbing
 from proxy.rules.machine_pace import MachinePace
 from proxy.rules.prompt_diversity import PromptDiversity
+from proxy.rules.prompt_template import PromptTemplate
 from proxy.rules.rate_limit import RateLimit
 from proxy.rules.request_shape import RequestShape
 from proxy.rules.reseller_key import ResellerKey
@@ -23,6 +24,7 @@ RULE_KINDS: Final[tuple[type[RuleKind], ...]] = (
     DatacenterIp,
     ResellerKey,
     ClientFingerprint,
+    PromptTemplate,
     LogitProbing,
     MachinePace,
     RequestShape,
@@ -38,7 +40,6 @@ COMING_KINDS: Final = frozenset(
         "concurrency",
         "expression",
         "listed",
-        "prompt_template",
         "reasoning_elicitation",
         "sensitive_topics",
         "token_budget",

@@ -29,6 +29,7 @@ from proxy.rules.subjects import (
     subject_of,
 )
 from proxy.signals.wants import Mistaken, RequestMarks, TextMarks
+from proxy.value import value as frozen
 
 Mode = Literal["enforce", "shadow"]
 Place = tuple[str | int, ...]
@@ -38,6 +39,16 @@ _NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 
 _SIGNALS: Final[dict[str, Signal]] = {"client_fingerprint": "client", "template": "template"}
 """Subjects that are derived."""
+
+
+@frozen
+class Learnt:
+    """Something that a rule has found to be common, and is to be taken for background."""
+
+    subject: str
+    """`template:tpl_…`"""
+    seconds: float
+    because: str
 
 
 class RuleKind(BaseModel):
@@ -51,6 +62,8 @@ class RuleKind(BaseModel):
     """The signals that it judges by; only those that some rule wants are derived."""
     settles: ClassVar[bool] = False
     """Whether it counts how requests end, by `settle`."""
+    learns: ClassVar[bool] = False
+    """Whether it finds out what is common, by `learnt`."""
     plain_limit: ClassVar[bool] = False
     """A limit that callers can know and keep: it may block without a second family's evidence."""
 
@@ -198,6 +211,10 @@ class RuleKind(BaseModel):
 
     def judge(self, facts: Facts, readings: Sequence[Reading]) -> Finding | None:
         """A finding, or nothing. `readings` come in the order of its counters."""
+        raise NotImplementedError
+
+    def learnt(self, facts: Facts, readings: Sequence[Reading]) -> Learnt | None:
+        """What has turned out to be common."""
         raise NotImplementedError
 
     def settle(

@@ -127,6 +127,7 @@ nobody else can put on like a coat."""
 KEY_ID: Final = re.compile(r"key_[a-z2-7]{16}").fullmatch
 """Whether a text has the form of a key's id."""
 
+_TEMPLATE = re.compile(r"tpl_[0-9a-f]{16}").fullmatch
 _ENCODED = re.compile(r"(?:[A-Za-z0-9._:/@+-]|%[0-9A-F]{2}){1,64}").fullmatch
 
 
@@ -157,6 +158,10 @@ def read_subject(text: str, allowed: tuple[str, ...] = BANNABLE) -> str:
     if bar or kind not in allowed or kind == "end_user" or not value:
         raise ValueError(f"A subject is one of {known}")
     match kind:
+        case "template":
+            if not _TEMPLATE(value):
+                raise ValueError("A template is named as events show it, `template:tpl_…`.")
+            return f"template:{value}"
         case "account":
             return f"account:{_kept(value)}"
         case "api_key":

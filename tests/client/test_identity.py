@@ -220,3 +220,15 @@ def test_who_a_gateway_asks_for_has_not_declared_the_gateways_network(tmp_path: 
     identifier = Identifier(SECRET, accounts=known, gateway=gateway)
     client, _ = identifier.identify(head(b"sk-1", (b"X-Account", b"other")), NOW, Keys())
     assert (client.account, client.declared_network) == ("other", False)
+
+
+def test_a_customer_since_a_day_is_known_by_it(tmp_path: Path) -> None:
+    file = tmp_path / "accounts.yaml"
+    text = "version: 1\naccounts:\n  - {account: a, since: %s, keys: [key_aaaaaaaaaaaaaaaa]}\n"
+    file.write_text(text % "2025-06-01", encoding="utf-8")
+    account = load_accounts(file).of_key("key_aaaaaaaaaaaaaaaa")
+    assert account is not None
+    assert account.since == 1_748_736_000.0
+    file.write_text(text % "lately", encoding="utf-8")
+    with pytest.raises(ConfigurationError, match=r":3:25: `since` must be a day"):
+        load_accounts(file)
