@@ -25,7 +25,7 @@ from proxy.errors import Refusal, StoreError
 from proxy.facts import Client, Facts, Outcome
 from proxy.notices import Notice, Notices
 from proxy.policy import suspicion
-from proxy.policy.decide import decide, weigh
+from proxy.policy.decide import JITTER, decide, jittered, weigh
 from proxy.policy.model import Policy
 from proxy.policy.select import Selected, Stage, select
 from proxy.policy.suspicion import Standing
@@ -61,6 +61,8 @@ class Judgement:
     policy: Policy
     shadow: bool
     """Whether this process only watches, whatever the policy says."""
+    jitter: float = 1 + JITTER
+    """By what delays differ for this request: `policy.decide.jitter_of`."""
     decision: Decision = ALLOWED
     store: str = "unused"
     """How it was counted: ok, local, skipped, blocked; unused where no rule wanted a counter."""
@@ -164,7 +166,9 @@ class Judge:
                 continue
             new.append((rule, finding))
             shadow = judgement.watches or rule.mode == "shadow"
-            judgement.found.append(weigh(rule, finding, rule.subject(facts), shadow=shadow))
+            judgement.found.append(
+                weigh(rule, finding, rule.subject(facts), shadow=shadow, jitter=judgement.jitter)
+            )
         return new
 
     def _stand(
@@ -178,7 +182,10 @@ class Judge:
             if stood.level_with_shadow:
                 judgement.standings += (stood,)
                 judgement.found += suspicion.found(
-                    policy.suspicion, stood, watching=judgement.watches
+                    policy.suspicion,
+                    stood,
+                    watching=judgement.watches,
+                    jitter=jittered(1.0, judgement.jitter),
                 )
 
     def _remember(

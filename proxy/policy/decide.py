@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from hashlib import blake2b
+from typing import Final
 
 from proxy.decision import ALLOWED, Decision, Finding, RuleFinding, Verb
 from proxy.rules.base import RuleKind
@@ -11,7 +13,30 @@ PAUSE_S = 30.0
 """What a caller is told to wait that is throttled by a rule which knows no better."""
 
 
-def weigh(rule: RuleKind, finding: Finding, subject: str | None, *, shadow: bool) -> RuleFinding:
+JITTER: Final = 0.2
+"""By so much delays that no limit dictates differ from request to request, up and down: an even one would
+teach what was seen, and hold many back at once only to let them go at once."""
+
+
+def jitter_of(request_id: str) -> float:
+    """A factor within 1 ± JITTER, the same for a request whenever it is judged."""
+    drawn = int.from_bytes(blake2b(request_id.encode(), digest_size=4).digest(), "big") / 2**32
+    return 1 - JITTER + 2 * JITTER * drawn
+
+
+def jittered(at_most: float, jitter: float) -> float:
+    """A delay around five sixths of `at_most`, and never beyond it."""
+    return at_most * jitter / (1 + JITTER)
+
+
+def weigh(
+    rule: RuleKind,
+    finding: Finding,
+    subject: str | None,
+    *,
+    shadow: bool,
+    jitter: float = 1 + JITTER,
+) -> RuleFinding:
     """What a rule does about its finding."""
     action = rule.does
     verb, delay = action.verb, 0.0
@@ -21,7 +46,8 @@ def weigh(rule: RuleKind, finding: Finding, subject: str | None, *, shadow: bool
         if too_long and action.then.refuses:
             verb = action.then
         else:
-            delay = min(finding.wait_s or action.at_most, action.at_most)
+            most = action.at_most
+            delay = min(finding.wait_s, most) if finding.wait_s else jittered(most, jitter)
     return RuleFinding(
         rule=rule.name,
         kind=rule.kind,

@@ -33,6 +33,8 @@ FAMILIES_TO_BLOCK: Final = 2
 NEARLY: Final = 0.5
 """A threshold is reached half a point early: a score of 40 fades at once, and `at: 40` means it."""
 LEVEL_OF_A_FAMILY: Final = 1.0
+FIRST_SHARE: Final = 0.25
+"""Of its delay, what a threshold holds back that has just been reached."""
 
 
 class Threshold(BaseModel):
@@ -74,6 +76,14 @@ class Suspicion(BaseModel):
     @classmethod
     def _read_thresholds(cls, given: Any) -> Any:
         return tuple(given) if isinstance(given, list) else given
+
+    def rising(self, threshold: Threshold, level: float) -> float:
+        """The share of a threshold's delay that a level is held back by: a quarter where it has just
+        reached it, all of it at the next threshold, or half as high again where there is none."""
+        above = (one.at for one in self.thresholds if one.at > threshold.at)
+        top = min(above, default=1.5 * threshold.at)
+        risen = (level - threshold.at) / (top - threshold.at)
+        return FIRST_SHARE + (1 - FIRST_SHARE) * min(max(risen, 0.0), 1.0)
 
     @model_validator(mode="after")
     def _check_thresholds(self) -> Suspicion:
@@ -133,15 +143,24 @@ def standing(
     )
 
 
-def found(suspicion: Suspicion, stood: Standing, *, watching: bool) -> list[RuleFinding]:
-    """The thresholds that a subject has reached; what only shadow levels reach is found in shadow."""
+def found(
+    suspicion: Suspicion, stood: Standing, *, watching: bool, jitter: float = 1.0
+) -> list[RuleFinding]:
+    """The thresholds that a subject has reached; what only shadow levels reach is found in shadow.
+
+    Delays are those of full suspicion times `jitter`, less where the level has just reached them.
+    """
     findings: list[RuleFinding] = []
     for threshold in suspicion.thresholds:
         if _reached(threshold, stood.level, stood.families):
-            findings.append(_finding(threshold, stood, stood.level, stood.families, watching))
+            rising = jitter * suspicion.rising(threshold, stood.level)
+            findings.append(
+                _finding(threshold, stood, stood.level, stood.families, watching, rising)
+            )
         elif _reached(threshold, stood.level_with_shadow, stood.families_with_shadow):
             level, families = stood.level_with_shadow, stood.families_with_shadow
-            findings.append(_finding(threshold, stood, level, families, True))
+            rising = jitter * suspicion.rising(threshold, level)
+            findings.append(_finding(threshold, stood, level, families, True, rising))
     return findings
 
 
@@ -156,6 +175,7 @@ def _finding(
     level: float,
     families: tuple[Family, ...],
     shadow: bool,
+    rising: float,
 ) -> RuleFinding:
     action = threshold.action
     evidence: Evidence = {
@@ -171,7 +191,7 @@ def _finding(
         shadow=shadow,
         verb=action.verb,
         finding=Finding("suspicion_reached", evidence),
-        delay_s=action.at_most,
+        delay_s=action.at_most * rising,
         delay_then=action.then,
         ban_s=action.ban_s,
         subject=stood.subject,

@@ -11,7 +11,7 @@ import pytest
 from proxy.counters.protocol import Take
 from proxy.decision import Finding, Verb
 from proxy.facts import Facts
-from proxy.policy.decide import PAUSE_S, decide, weigh
+from proxy.policy.decide import JITTER, PAUSE_S, decide, jitter_of, weigh
 from proxy.policy.load import parse
 from proxy.policy.model import Policy
 from proxy.policy.select import select
@@ -221,3 +221,20 @@ def test_a_rule_waits_for_the_body_where_an_exemption_from_it_does() -> None:
     assert select(policy(text), facts(None), NOW, "identity").selected == ()
     assert select(policy(text), facts("large"), NOW, "body").selected == ()
     assert len(select(policy(text), facts("other"), NOW, "body").selected) == 1
+
+
+def test_delays_that_no_limit_dictates_differ_from_request_to_request() -> None:
+    (slow,) = policy(rule(action="{delay: {at_most: 3s}}")).rules
+    fired, waits = Finding("why", {}), Finding("why", {}, wait_s=1.5)
+
+    def delay(number: int, finding: Finding) -> float:
+        jitter = jitter_of(f"request-{number}")
+        return weigh(slow, finding, None, shadow=False, jitter=jitter).delay_s
+
+    drawn = [delay(number, fired) for number in range(2000)]
+    assert 2.0 <= min(drawn) < 2.02
+    assert 2.98 < max(drawn) <= 3.0, "never beyond `at_most`"
+    assert sum(drawn) / len(drawn) == pytest.approx(2.5, abs=0.02)
+    assert {delay(number, waits) for number in range(50)} == {1.5}, "a limit's own wait is exact"
+    assert jitter_of("a") == jitter_of("a")
+    assert 1 - JITTER <= jitter_of("b") <= 1 + JITTER

@@ -53,7 +53,7 @@ def test_every_threshold_that_is_reached_is_found() -> None:
     )
     at_20 = found(policy, stood(loud=20.0), watching=False)
     assert [one.verb for one in at_20] == [Verb.LOG, Verb.DELAY]
-    assert at_20[1].delay_s == 2.0
+    assert at_20[1].delay_s == 0.5, "a quarter of it at first"
     assert at_20[0].finding.evidence == {
         "subject": "account",
         "suspicion": 20.0,
@@ -99,3 +99,20 @@ def test_what_only_shadow_reaches_is_found_in_shadow() -> None:
     assert (enforced.shadow, enforced.finding.evidence["suspicion"]) == (False, 30.0)
     (watched,) = found(policy, stood(loud=30.0), watching=True)
     assert watched.shadow
+
+
+def test_a_delay_rises_with_suspicion() -> None:
+    policy = suspicion({"at": 40, "action": {"delay": {"at_most": "2s"}}})
+
+    def delay(level: float, jitter: float = 1.0) -> float:
+        (one,) = found(policy, stood(loud=level), watching=False, jitter=jitter)
+        return one.delay_s
+
+    assert [delay(level) for level in (39.6, 40.0, 50.0, 60.0, 900.0)] == [0.5, 0.5, 1.25, 2.0, 2.0]
+    assert delay(50.0, 0.8) == pytest.approx(1.0)
+    both = suspicion(
+        {"at": 40, "action": {"delay": {"at_most": "2s"}}},
+        {"at": 44, "action": {"delay": {"at_most": "8s"}}},
+    )
+    delays = [one.delay_s for one in found(both, stood(loud=44.0), watching=False)]
+    assert delays == [2.0, 2.0], "no step down where the next threshold takes over"
