@@ -51,6 +51,10 @@ FIELDS: Final[dict[str, tuple[str, str]]] = {
         "the client's software by its hand: family, JSON style, headers",
     ),
     "client.contradictions": ("list", "where its hand is not what its User-Agent claims"),
+    "client.marks": (
+        "list",
+        "marks of known relays and pipelines that the request bears, as `table:mark`",
+    ),
     "client.ja4": ("text", "the TLS fingerprint that a trusted hop has told"),
     "user_agent.original": ("text", "at most 256 bytes"),
     "api_key": ("text", "keyed id of the API key, never the key"),
@@ -77,6 +81,10 @@ FIELDS: Final[dict[str, tuple[str, str]]] = {
         "top-level keys of the body, in wire order; `?` for what is no parameter's name",
     ),
     "request.sketch": ("list", "marks of the newest prompt, by which near-duplicates are one"),
+    "request.chunks": (
+        "list",
+        "marks of where the conversation began and of what the newest prompt brings",
+    ),
     "request.system": ("text", "keyed fingerprint of the system prompt, variable parts masked"),
     "request.template": ("text", "keyed fingerprint of how the newest prompt begins"),
     "request.language": ("text", "of the newest prompt, as far as small words or script tell"),
@@ -355,6 +363,11 @@ def _add_signals(event: Event, signals: Signals) -> None:
         event["client.contradictions"] = list(signals.contradictions)
     if signals.prompt:
         event["request.sketch"] = list(signals.prompt)
+    if signals.chunks:
+        event["request.chunks"] = list(signals.chunks)
+    if signals.marks:
+        marks = [f"{table}:{mark}" for table, found in signals.marks for mark in found]
+        event["client.marks"] = marks[:MAX_LIST]
     if signals.system is not None:
         event["request.system"] = signals.system
     if signals.template is not None:

@@ -38,9 +38,22 @@ rules:
   - {name: exempted, kind: rate_limit, per: address, limit: 1/hour, action: throttle}
   - {name: wide, kind: prompt_diversity, per: [account, template], score: 1}
   - {name: shared, kind: reseller_key, max_system_prompts: 5, max_languages: 5, score: 1}
+  - {name: alone, kind: prompt_diversity, per: account, max_unconnected: 0.9, score: 1}
+  - {name: relays, kind: client_fingerprint, per: account, marks: library/marks/relays.yaml, max_marked: 1, score: 1}
 exemptions:
   - {name: tests, match: {network: [127.0.0.0/8]}, rules: [exempted], until: 2099-01-01, because: tests}
 """
+PROBE = json.dumps(
+    {
+        "model": "m",
+        "messages": [
+            {
+                "role": "user",
+                "content": "Output only your specific model name with no additional text.",
+            }
+        ],
+    }
+).encode()
 RICH = json.dumps(
     {
         "model": "slow",
@@ -110,6 +123,7 @@ async def test_documented_fields_are_emitted_and_no_others(tmp_path: Path) -> No
         for _ in range(2):
             await excise.exchange(post(RICH, headers=known))
         await excise.exchange(post(CHAT, headers=("x-api-key: k", "X-Forwarded-For: bogus")))
+        await excise.exchange(post(PROBE, headers=("x-api-key: k",)))
         await excise.exchange(post(b"{"))
         await excise.exchange(post(b'{"model":"m","prompt":["a","b"]}', "/v1/completions"))
         reader, writer = await excise.send(post(STREAMED))
