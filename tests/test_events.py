@@ -39,7 +39,12 @@ rules:
   - {name: wide, kind: prompt_diversity, per: [account, template], score: 1}
   - {name: shared, kind: reseller_key, max_system_prompts: 5, max_languages: 5, score: 1}
   - {name: alone, kind: prompt_diversity, per: account, max_unconnected: 0.9, score: 1}
-  - {name: relays, kind: client_fingerprint, per: account, marks: library/marks/relays.yaml, max_marked: 1, score: 1}
+  - name: relays
+    kind: client_fingerprint
+    per: account
+    marks: library/marks/relays.yaml
+    max_marked: 1
+    score: 1
 exemptions:
   - {name: tests, match: {network: [127.0.0.0/8]}, rules: [exempted], until: 2099-01-01, because: tests}
 """
