@@ -34,8 +34,10 @@ from bench.processes import (
     started,
 )
 from bench.upstream import ANSWER
+from proxy.policy.shipped import shipped
+from proxy.policy.yamltree import read_tree
 
-PROXIES = ("nginx", "minimal", "one", "memory", "redis")
+PROXIES = ("nginx", "minimal", "one", "memory", "redis", "default")
 BASE = "minimal"
 CALLERS = 64
 VOCABULARY = (
@@ -48,7 +50,10 @@ NAMES = {
     "one": "Excise, one rate limit, Redis",
     "memory": "Excise, four kinds, memory",
     "redis": "Excise, four kinds, Redis",
+    "default": "Excise, all of default.yaml, Redis",
 }
+ENDLESS = {"limit": "1000000000/second", "burst": 1_000_000, "slots": 1_000_000}
+"""What limits are in a measurement: nothing is ever refused."""
 
 
 @dataclass
@@ -60,6 +65,20 @@ class Rig:
     ports: dict[str, int] = field(default_factory=dict)
 
 
+def unlimited(policy: Path, folder: Path) -> Path:
+    """The same policy without a limit that a load could reach, and with every action a score."""
+    data = read_tree(policy.read_text(encoding="utf-8"), str(policy)).data
+    assert isinstance(data, dict)
+    for rule in data["rules"]:
+        rule |= {name: value for name, value in ENDLESS.items() if name in rule}
+        if "limits" in rule:
+            rule["limits"] = ["1000000000/second" for _ in rule["limits"]]
+    data["suspicion"]["thresholds"] = [{"at": 5000, "action": "throttle"}]
+    made = folder / f"unlimited-{policy.name}"
+    made.write_text(json.dumps(data), encoding="utf-8")
+    return made
+
+
 @contextmanager
 def rig(
     folder: Path, proxies: list[str], upstream: list[str], upstream_port: int, policy: Path
@@ -67,8 +86,12 @@ def rig(
     with ExitStack() as stack:
         stack.enter_context(started(upstream, upstream_port, LOAD_CORE))
         made = Rig(f"http://127.0.0.1:{upstream_port}")
+        policies = {
+            "one": HERE / "one_rule.yaml",
+            "default": unlimited(shipped("default.yaml"), folder),
+        }
         redis = 0
-        if {"one", "redis"} & set(proxies):
+        if {"one", "redis", "default"} & set(proxies):
             redis = free_port()
             program = shutil.which("redis-server") or str(
                 Path(sys.executable).parent / "redis-server"
@@ -106,7 +129,7 @@ def rig(
                     "EXCISE_LISTEN": f"127.0.0.1:{port}",
                     "EXCISE_HEALTH_LISTEN": f"127.0.0.1:{health}",
                     "EXCISE_ADMIN_LISTEN": f"127.0.0.1:{free_port()}",
-                    "EXCISE_POLICY": str(HERE / "one_rule.yaml" if name == "one" else policy),
+                    "EXCISE_POLICY": str(policies.get(name, policy)),
                     "EXCISE_SECRET": "bench-bench-bench-bench-bench-00",
                 }
                 if name != "memory":

@@ -25,7 +25,7 @@ from proxy.errors import Refusal, StoreError
 from proxy.facts import Client, Facts, Outcome
 from proxy.notices import Notice, Notices
 from proxy.policy import suspicion
-from proxy.policy.decide import JITTER, decide, jittered, weigh
+from proxy.policy.decide import JITTER, decide, jitter_of, jittered, weigh
 from proxy.policy.model import Policy
 from proxy.policy.select import Selected, Stage, select
 from proxy.policy.suspicion import Standing
@@ -61,8 +61,8 @@ class Judgement:
     policy: Policy
     shadow: bool
     """Whether this process only watches, whatever the policy says."""
-    jitter: float = 1 + JITTER
-    """By what delays differ for this request: `policy.decide.jitter_of`."""
+    id: str | None = None
+    """Of the request: by it delays differ from request to request."""
     decision: Decision = ALLOWED
     store: str = "unused"
     """How it was counted: ok, local, skipped, blocked; unused where no rule wanted a counter."""
@@ -96,6 +96,11 @@ class Judgement:
         self.store_s += other.store_s
         self.counted += other.counted
         self.counted_locally += other.counted_locally
+
+    @property
+    def jitter(self) -> float:
+        """By what delays differ for this request."""
+        return 1 + JITTER if self.id is None else jitter_of(self.id)
 
     @property
     def watches(self) -> bool:

@@ -31,7 +31,6 @@ from proxy.ids import request_id
 from proxy.judgement import STORE_GONE, Judge, Judgement
 from proxy.outcome import outcome_of
 from proxy.passage import Exchange
-from proxy.policy.decide import jitter_of
 from proxy.policy.model import Policy
 from proxy.policy.select import Stage
 from proxy.visit import Mode, Visit
@@ -186,9 +185,7 @@ class Pipeline:
             return None
         judgement = visit.judgement
         if judgement is None:
-            judgement = visit.judgement = Judgement(
-                visit.policy, visit.mode == "shadow", jitter_of(visit.id)
-            )
+            judgement = visit.judgement = Judgement(visit.policy, visit.mode == "shadow", visit.id)
         started = self._clock.monotonic()
         facts = self._derive(visit, client, route)
         await self._judge.judge(judgement, facts, stage)
@@ -223,7 +220,7 @@ class Pipeline:
         ):
             if number % BREATH == BREATH - 1:
                 await asyncio.sleep(0)
-            one = Judgement(judgement.policy, judgement.shadow, judgement.jitter)
+            one = Judgement(judgement.policy, judgement.shadow, judgement.id)
             await self._judge.judge(one, facts, stage)
             judgement.absorb(one)
             if (refusal := _refused_by(judgement)) is not None:
@@ -246,7 +243,7 @@ class Pipeline:
             if visit.file.asks % BREATH == 0:
                 await asyncio.sleep(0)
             started = self._clock.monotonic()
-            one = Judgement(judgement.policy, judgement.shadow, judgement.jitter)
+            one = Judgement(judgement.policy, judgement.shadow, judgement.id)
             await self._judge.judge(
                 one, self._besides(visit, client, route, ask, visit.file.asks), "all"
             )

@@ -46,6 +46,7 @@ def select(policy: Policy, facts: Facts, now: float, stage: Stage) -> Selection:
     selected: list[Selected] = []
     no_subject: list[str] = []
     spoke: dict[str, None] = {}
+    subjects: dict[tuple[str, ...], str | None] = {}
     for rule in rules:
         applies = rule.applies
         if applies is not None and not applies(facts):
@@ -53,7 +54,11 @@ def select(policy: Policy, facts: Facts, now: float, stage: Stage) -> Selection:
         if exempt and rule.name in exempt:
             spoke[exempt[rule.name]] = None
             continue
-        subject = rule.subject(facts)
+        per = rule.per
+        if per in subjects:
+            subject = subjects[per]
+        else:
+            subject = subjects[per] = rule.subject(facts)
         if subject is None:
             no_subject.append(rule.name)
         else:

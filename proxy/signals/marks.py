@@ -39,19 +39,31 @@ _TRANSPORT: Final = frozenset(
 _TRANSPORT_PREFIXES: Final = (b"x-forwarded-", b"x-real-", b"x-request-")
 
 
-@value
 class _Written:
-    """A request, as conditions look at it."""
+    """A request, as conditions look at it; what costs is made where it is first asked for."""
 
-    names: frozenset[bytes]
-    """Of its headers, lower case."""
-    agent: str
-    ask: Ask
-    body: bytes
+    __slots__ = ("_headers", "_names", "agent", "ask", "body")
+
+    def __init__(self, headers: RawHeaders, agent: str, ask: Ask, body: bytes) -> None:
+        self._headers = headers
+        self._names: frozenset[bytes] | None = None
+        self.agent = agent
+        self.ask = ask
+        self.body = body
+
+    @property
+    def names(self) -> frozenset[bytes]:
+        """Of its headers, lower case."""
+        if self._names is None:
+            self._names = frozenset([name.lower() for name, _ in self._headers])
+        return self._names
 
     def says(self, prompt: str) -> bool:
-        said = prompt_text(self.ask)
-        return len(said) <= _PROMPT and said.strip().casefold() == prompt
+        """Whether the newest prompt is this and nothing else."""
+        turns = self.ask.turns
+        if not turns or len(turns[-1].text) > _PROMPT:
+            return False
+        return prompt_text(self.ask).strip().casefold() == prompt
 
 
 Test = Callable[[_Written], bool]
@@ -84,10 +96,15 @@ class MarkTable:
         for name, text in headers:
             if len(name) == 10 and name.lower() == b"user-agent":
                 agent = text[:64].decode("latin-1").lower()
-        written = _Written(frozenset([name.lower() for name, _ in headers]), agent, ask, body)
-        return tuple(
-            [mark.name for mark in self.marks if all(test(written) for test in mark.tests)]
-        )
+        written = _Written(headers, agent, ask, body)
+        found: tuple[str, ...] = ()
+        for mark in self.marks:
+            for test in mark.tests:
+                if not test(written):
+                    break
+            else:
+                found += (mark.name,)
+        return found
 
 
 def read_marks(data: Any, mistake: Mistaken, name: str = "marks") -> MarkTable:
@@ -126,7 +143,8 @@ def _mark(item: Any, place: tuple[str | int, ...], mistake: Mistaken) -> Mark | 
         )
         return None
     tests: list[Test] = []
-    for key in item.keys() - {"name", "source"}:
+    # In the order of CONDITIONS, which is that of their cost: the first that fails spares the rest.
+    for key in sorted(item.keys() - {"name", "source"}, key=_cost):
         made = CONDITIONS.get(key)
         if made is None:
             known = ", ".join(CONDITIONS)
@@ -233,14 +251,6 @@ def _logit_bias(given: Any) -> Test:
 
 CONDITIONS: Final[dict[str, Callable[[Any], Test]]] = {
     "user_agent": _user_agent,
-    "headers": _headers,
-    "no_headers": _no_headers,
-    "only_headers": _only_headers,
-    "parameters": _parameters,
-    "no_parameters": _no_parameters,
-    "order": _order,
-    "json": _json,
-    "prompt": _prompt,
     "temperature": _number(lambda ask: ask.temperature),
     "top_p": _number(lambda ask: ask.top_p),
     "max_output_tokens": _number(lambda ask: ask.max_output_tokens),
@@ -249,5 +259,17 @@ CONDITIONS: Final[dict[str, Callable[[Any], Test]]] = {
         lambda ask: None if ask.reasoning is None else ask.reasoning.budget_tokens
     ),
     "logit_bias": _logit_bias,
+    "order": _order,
+    "prompt": _prompt,
+    "parameters": _parameters,
+    "no_parameters": _no_parameters,
+    "json": _json,
+    "headers": _headers,
+    "no_headers": _no_headers,
+    "only_headers": _only_headers,
 }
 """What a mark may ask of a request; all of one mark's conditions must hold."""
+
+
+def _cost(name: str) -> int:
+    return list(CONDITIONS).index(name) if name in CONDITIONS else len(CONDITIONS)

@@ -54,6 +54,12 @@ def system_template(text: str) -> bytes:
 
 def prompt_template(text: str) -> bytes:
     """How a prompt begins whatever it is about; empty where that is no more than a few words."""
-    # Masking shortens: what is taken leaves PREFIX characters as a rule.
-    prefix = masked(text[: PREFIX * 4])[:PREFIX]
+    # Masking shortens: what is taken leaves PREFIX characters as a rule, and half of it nearly always does.
+    head = text[: PREFIX * 4]
+    if len(head) == PREFIX * 4 and '"' not in head and "\u201c" not in head:
+        half = head[: PREFIX * 2]
+        whole = masked(half[: half.rfind(" ") + 1])
+        if len(whole) > PREFIX:
+            return whole[:PREFIX]
+    prefix = masked(head)[:PREFIX]
     return prefix if len(prefix) >= LEAST_PREFIX else b""
