@@ -265,22 +265,23 @@ class App:
         )
         ask_usage = settings.upstream.usage == "ask"
         shared = self._store if settings.redis_url is not None else None
+        self._judge = Judge(
+            self._store,
+            SubjectBounds(),
+            clock,
+            self._settler.put,
+            lambda ops: self._local_settler.put(self._store.shared(ops)),
+            self.bans,
+            self.allowances,
+            self.background,
+        )
         return Pipeline(
             policy=self.policy,
             mode=settings.mode,
             identifier=identifier,
             deriver=assembly.make_deriver(settings, self._secret),
             proofs=Proofs(proven, clock, shared, self._settler.put),
-            judge=Judge(
-                self._store,
-                SubjectBounds(),
-                clock,
-                self._settler.put,
-                lambda ops: self._local_settler.put(self._store.shared(ops)),
-                self.bans,
-                self.allowances,
-                self.background,
-            ),
+            judge=self._judge,
             background=self.background,
             forwarding=Forwarding(self._credential, ask_usage, identifier.withheld),
             clock=clock,
@@ -300,6 +301,7 @@ class App:
             on_fault=self._task_fault,
             files=files,
             boards=(self.bans, self.allowances, self.background.board),
+            renew_leases=self._judge.renew_leases,
         )
         task = asyncio.create_task(self._upkeep.run(), name="upkeep")
 

@@ -432,19 +432,19 @@ def _add_answer(event: Event, visit: Visit, progress: Progress) -> None:
         event["response.bytes"] = progress.bytes_out
     reader = visit.reader
     if reader is not None:
-        _add_reply(event, reader, visit)
+        _add_reply(event, reader, visit, progress)
     elif visit.ask is not None:
         event["gen_ai.usage.input_tokens"] = event["gen_ai.usage.output_tokens"] = 0
 
 
-def _add_reply(event: Event, reader: ReplyReader, visit: Visit) -> None:
+def _add_reply(event: Event, reader: ReplyReader, visit: Visit, progress: Progress) -> None:
     if reader.response_id is not None:
         event["gen_ai.response.id"] = reader.response_id
     if reader.response_model is not None:
         event["gen_ai.response.model"] = reader.response_model
     if reader.finish_reason is not None:
         event["gen_ai.response.finish_reason"] = reader.finish_reason[:64]
-    usage, estimated = usage_of(visit)
+    usage, estimated = usage_of(visit, progress)
     if usage.input_tokens is not None:
         event["gen_ai.usage.input_tokens"] = usage.input_tokens
     if usage.reasoning_tokens is not None:

@@ -265,8 +265,12 @@ class Outcome:
     """By us: the model never saw it."""
     served: bool
     """Whether the upstream was asked at all."""
+    failed: bool = False
+    """Whether it answered with an error: then no model has said anything."""
+    asks: int = 1
+    """How many asks of one body share the usage."""
     usage: Usage = NO_USAGE
-    """Tokens: as reported, else judged by what has passed."""
+    """Tokens: as reported, else judged by what has passed; None where neither tells."""
     retry_after_s: float | None = None
     """When the caller was told to come back, where it was."""
 

@@ -17,12 +17,23 @@ from dataclasses import dataclass, field, replace
 from proxy.background import Background
 from proxy.clock import Clock, utc
 from proxy.counters.bounds import SubjectBounds
-from proxy.counters.protocol import Different, Distinct, Op, Raise, Reading, ReadScore, Scores, undo
+from proxy.counters.protocol import (
+    Different,
+    Distinct,
+    Op,
+    Raise,
+    Reading,
+    ReadScore,
+    Scores,
+    Taken,
+    undo,
+)
 from proxy.counters.recent import Recent
 from proxy.counters.resilient import ResilientStore
 from proxy.decision import ALLOWED, Decision, Evidence, Finding, RuleFinding, Verb
 from proxy.errors import Refusal, StoreError
 from proxy.facts import Client, Facts, Outcome
+from proxy.leases import HeldLeases
 from proxy.notices import Notice, Notices
 from proxy.policy import suspicion
 from proxy.policy.decide import JITTER, decide, jitter_of, jittered, weigh
@@ -131,6 +142,7 @@ class Judge:
         self._allowances = allowances
         self._background = background
         self._recent = Recent()
+        self._leases = HeldLeases()
 
     async def judge(self, judgement: Judgement, facts: Facts, stage: Stage) -> None:
         """Run the rules of one stage and decide anew over all that has been found."""
@@ -251,8 +263,18 @@ class Judge:
     def settle(self, judgement: Judgement, outcome: Outcome) -> None:
         """Count how a request has ended, where rules want to know."""
         if judgement.policy.settles:
+            if judgement.policy.leases:
+                for counted in (judgement.counted, judgement.counted_locally):
+                    for _, _, ops, _ in counted:
+                        self._leases.drop(ops)
             self._settle(_settling(judgement.counted, outcome))
             self._settle_locally(_settling(judgement.counted_locally, outcome))
+
+    def renew_leases(self) -> None:
+        """Renew the slots of requests that last; to be called about once a second."""
+        # While the store is down renewals would only be lost: those that come later take slots anew.
+        shared = self._settle if self._store.state != "down" else _nowhere
+        self._leases.renew(self._clock.monotonic(), shared, self._settle_locally)
 
     async def _count(
         self, judgement: Judgement, facts: Facts, wanted: list[Selected], more: list[Op]
@@ -279,6 +301,8 @@ class Judge:
                 self._recent.note(op, reading, now)
         counted = _assigned(facts, wanted, readings, known)
         judgement.counted += counted
+        if judgement.policy.settles:
+            self._hold(counted, self._settle, local=False)
         return counted, readings[len(ops) :]
 
     def _recall(self, wanted: list[Selected], now: float) -> Known:
@@ -314,7 +338,20 @@ class Judge:
             judgement.store = "local" if ops or more else "skipped"
         counted = _assigned(facts, local, readings, {})
         judgement.counted_locally += counted
+        if judgement.policy.settles:
+            self._hold(counted, self._settle_locally, local=True)
         return counted, readings[len(ops) :]
+
+    def _hold(
+        self, counted: Counted, settle: Callable[[Sequence[Op]], None], *, local: bool
+    ) -> None:
+        """Note the slots that were granted, and give back at once what was taken by halves."""
+        for rule, _, ops, readings in counted:
+            if rule.leases:
+                self._leases.note(ops, readings, self._clock.monotonic(), local=local)
+            elif rule.all_or_none and len(ops) > 1 and not all(map(_admitted, readings)):
+                undone = map(undo, ops, readings)
+                settle([op for op in undone if op is not None])
 
     def _abandon(
         self, facts: Facts, wanted: list[Selected], known: Known
@@ -398,6 +435,14 @@ def _settling(counted: Counted, outcome: Outcome) -> list[Op]:
         if rule.settles
         for op in rule.settle(facts, ops, readings, outcome)
     ]
+
+
+def _admitted(reading: Reading) -> bool:
+    return not isinstance(reading, Taken) or reading.admitted
+
+
+def _nowhere(_ops: Sequence[Op]) -> None:
+    pass
 
 
 def _undoing(counted: Counted) -> list[Op]:

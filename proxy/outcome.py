@@ -4,31 +4,70 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from proxy.dialects.replies import BYTES_PER_TOKEN
+from proxy.estimates import Estimates
 from proxy.facts import ANSWERING, NO_USAGE, Outcome, Usage
 from proxy.passage import Progress
 from proxy.visit import Visit
 
+NOTHING_SAID = Usage(output_tokens=0, reasoning_tokens=0)
+NEVER_ASKED = "upstream_unreachable"
+
 
 def outcome_of(visit: Visit, progress: Progress) -> Outcome:
     """What counters need to know of a request that has ended, however it did."""
-    refusal = visit.refusal
-    served = not visit.refused and (progress.upstream_s is not None or visit.reader is not None)
+    refusal, read = visit.refusal, visit.read
+    unreachable = refusal is not None and refusal.reason == NEVER_ASKED
+    status = progress.status
     return Outcome(
         refused=visit.refused,
-        served=served,
-        usage=usage_of(visit)[0],
+        served=visit.forwarded and not visit.refused and not unreachable,
+        failed=refusal is None and status is not None and status >= 400,
+        asks=1 if read is None else 1 + len(read.more),
+        usage=_spent(visit, progress),
         retry_after_s=None if refusal is None else refusal.retry_after_s,
     )
 
 
-def usage_of(visit: Visit) -> tuple[Usage, bool]:
-    """(tokens, whether its output is estimated): as the upstream reported, else by what has passed."""
+def usage_of(visit: Visit, progress: Progress) -> tuple[Usage, bool]:
+    """(tokens, whether its output is estimated): as the upstream reported, else by what has passed.
+
+    Some upstreams report a beginning (Anthropic's `message_start` tells of one token of output): where a
+    stream broke off before its end, what has passed counts if it is more.
+    """
     reader, route = visit.reader, visit.route
     if reader is None:
         return NO_USAGE, False
     usage = reader.usage or NO_USAGE
-    if usage.output_tokens is not None:
-        return usage, False
-    if route is None or route.operation in ANSWERING:
-        return replace(usage, output_tokens=reader.estimated_output_tokens()), True
+    if usage.output_tokens is None:
+        if route is None or route.operation in ANSWERING:
+            return replace(usage, output_tokens=reader.estimated_output_tokens()), True
+    elif progress.end != "complete" and reader.finish_reason is None:
+        passed = reader.estimated_output_tokens()
+        if passed > usage.output_tokens:
+            return replace(usage, output_tokens=passed), True
     return usage, False
+
+
+def learn(estimates: Estimates, visit: Visit, progress: Progress) -> None:
+    """What a request that ended in full, and whose upstream has told, teaches about the next."""
+    read, reader, client = visit.read, visit.reader, visit.client
+    if read is None or reader is None or client is None or progress.end != "complete":
+        return
+    if reader.usage is not None:
+        estimates.learn(client, (read.ask, *read.more), reader.usage)
+
+
+def _spent(visit: Visit, progress: Progress) -> Usage:
+    """What is charged: None where nothing tells, so that what was estimated before stands."""
+    route = visit.route
+    # A batch is answered later: whoever fetches its results pays for them.
+    if visit.file is not None or progress.upstream_s is None:
+        return NOTHING_SAID
+    if route is not None and route.kind == "inspected" and route.operation == "batch":
+        return NOTHING_SAID
+    if visit.reader is not None:
+        return usage_of(visit, progress)[0]
+    if visit.read is not None:
+        return NO_USAGE
+    return replace(NOTHING_SAID, output_tokens=progress.bytes_out // BYTES_PER_TOKEN)

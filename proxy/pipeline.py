@@ -25,11 +25,12 @@ from proxy.dialects.base import ReadAsk, UnreadableBody
 from proxy.dialects.carriage import refuse_other_encodings, refuse_other_forms
 from proxy.dialects.routes import dialect, dialect_for_errors, find_route
 from proxy.errors import Refusal
-from proxy.facts import NO_SIGNALS, Ask, Client, Facts, Route
+from proxy.estimates import Estimates
+from proxy.facts import NO_SIGNALS, NO_USAGE, Ask, Client, Facts, Route, Usage
 from proxy.forwarding import Forwarding
 from proxy.ids import request_id
 from proxy.judgement import STORE_GONE, Judge, Judgement
-from proxy.outcome import outcome_of
+from proxy.outcome import learn, outcome_of
 from proxy.passage import Exchange
 from proxy.policy.model import Policy
 from proxy.policy.select import Stage
@@ -76,6 +77,7 @@ class Pipeline:
         self._clock = clock
         self._emit = emit
         self._on_fault = on_fault
+        self._estimates = Estimates()
 
     @property
     def mode_in_force(self) -> Mode:
@@ -93,6 +95,7 @@ class Pipeline:
             if refusal is not None:
                 visit.refused = True
             else:
+                visit.forwarded = True
                 refusal = await exchange.forward(self._forwarding.of(visit))
                 visit.refused = visit.file is not None and visit.file.refusal is not None
             if refusal is not None:
@@ -286,7 +289,13 @@ class Pipeline:
             part,
             visit.received,
             self._background.common(signals.template),
+            self._estimate(visit, client, route, ask),
         )
+
+    def _estimate(self, visit: Visit, client: Client, route: Route, ask: Ask) -> Usage:
+        if not visit.policy.estimates:
+            return NO_USAGE
+        return self._estimates.of(client, ask, route.operation)
 
     def _derive(self, visit: Visit, client: Client, route: Route) -> Facts:
         ask = visit.ask
@@ -308,6 +317,7 @@ class Pipeline:
             0,
             visit.received,
             self._background.common(visit.signals.template),
+            self._estimate(visit, client, route, ask),
         )
 
     async def _held(self, exchange: Exchange, visit: Visit, judgement: Judgement) -> Refusal | None:
@@ -347,6 +357,8 @@ class Pipeline:
             if visit.refused:
                 self._judge.take_back(visit.judgement)
             self._judge.settle(visit.judgement, outcome_of(visit, exchange.progress))
+            if visit.policy.estimates:
+                learn(self._estimates, visit, exchange.progress)
         client, route = visit.client, visit.route
         if client is None or not client.unproven or visit.refused or visit.refusal is not None:
             return

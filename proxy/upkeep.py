@@ -1,6 +1,6 @@
 """
 What a process looks after once a second: a store that was lost, forgets or is shared with strangers,
-streams that last, files that change, and bans and allowances that others have put up.
+slots and streams that last, files that change, and bans and allowances that others have put up.
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ class Upkeep:
         on_fault: Callable[[BaseException], None],
         files: InForce,
         boards: Sequence[Notices],
+        renew_leases: Callable[[], None],
     ) -> None:
         self._store = store
         self._shared = shared
@@ -59,6 +60,7 @@ class Upkeep:
         self._on_fault = on_fault
         self._files = files
         self._boards = boards
+        self._renew_leases = renew_leases
         self._accepted = False
         self._announce_at: dict[str, float] = {}
         self._checked_at = -STORE_CHECK_S
@@ -73,6 +75,7 @@ class Upkeep:
             await asyncio.sleep(TICK_S)
 
     async def _look(self, now: float) -> None:
+        self._renew_leases()  # first: the store may keep the rest waiting
         every = STORE_CHECK_S if self._accepted else TICK_S
         if self._shared and now - self._checked_at >= every:
             with suppress(StoreError):

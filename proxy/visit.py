@@ -44,6 +44,8 @@ class Visit:
     """What the caller was told in place of the model's answer, ours or the upstream's failure."""
     refused: bool = False
     """Whether it was us who refused."""
+    forwarded: bool = False
+    """Whether it was sent on, or was about to be."""
     reader: ReplyReader | None = None
 
     @property

@@ -140,7 +140,8 @@ def _refund(op: Refund) -> str:
 
 def _reserve(op: Reserve) -> str:
     amount, period = ratio(op.amount, op.period)
-    return f"R {amount} {period} {op.burst} {op.estimate} {micros(op.ttl)}"
+    wait = micros(op.max_wait)
+    return f"R {amount} {period} {op.burst} {op.estimate} {micros(op.ttl)} {wait}"
 
 
 def _settle(op: Settle) -> str:

@@ -64,14 +64,14 @@ kinds.B = function(arg, key)
 end
 
 kinds.R = function(arg, key, reservation)
-  local amount, period, burst, estimate, ttl = numbers(arg, 5)
+  local amount, period, burst, estimate, ttl, max_wait = numbers(arg, 6)
   local now, base, units = load_tat(key, amount, period)
   local held = call('GET', reservation)
   if held and struct.unpack('<dd', held) > now then
     local behind = (base - now) * amount + units * period
     return format('1 0 0 %.0f', max(0, floor((burst * period - behind) / period)))
   end
-  local admitted, answer = take(key, now, base, units, amount, period, burst, estimate, 0)
+  local admitted, answer = take(key, now, base, units, amount, period, burst, estimate, max_wait)
   if admitted then
     call('SET', reservation, struct.pack('<dd', now + ttl, estimate), 'PX', ceil((ttl + GRACE) / 1000))
   end

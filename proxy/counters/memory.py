@@ -178,7 +178,7 @@ class MemoryStore:
         if held is not None and held.expires > now:
             left = op.burst if tat is None else tat.remaining(at, limit, op.burst)
             return Taken(True, 0.0, 0.0, left)
-        taken = self._spend(op, op.burst, op.estimate, 0, at)
+        taken = self._spend(op, op.burst, op.estimate, micros(op.max_wait), at)
         if taken.admitted:
             expires = now + micros(op.ttl)
             if held is None:
@@ -199,6 +199,8 @@ class MemoryStore:
             if tat is None:
                 tat = self._keep(name[:2], Tat(at, *limit, at), op.period)
             tat.charge(at, limit, op.actual - held.estimate)
+            # What is charged late may take longer to be paid than a burst, and is not forgotten before.
+            self._extend(name[:2], tat, (tat.base - tat.latest + tat.period) / 1e6)
         return DONE
 
     def _lease(self, op: Lease, at: int) -> Reading:
@@ -304,6 +306,11 @@ class MemoryStore:
             self._make_room()
         self._entries[name] = lane[name] = state
         return state
+
+    def _extend(self, name: Name, state: State, lifetime: float) -> None:
+        if int(lifetime + GRACE_S).bit_length() > state.lane:
+            self._drop(name, state)
+            self._keep(name, state, lifetime)
 
     def _make_room(self) -> None:
         oldest: tuple[Name, State] | None = None

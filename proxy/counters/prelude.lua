@@ -26,11 +26,13 @@ local PATTERNS = {
   '^. (%S+) (%S+) (%S+)',
   '^. (%S+) (%S+) (%S+) (%S+)',
   '^. (%S+) (%S+) (%S+) (%S+) (%S+)',
+  '^. (%S+) (%S+) (%S+) (%S+) (%S+) (%S+)',
 }
 
 local function numbers(arg, count)
-  local a, b, c, d, e = match(arg, PATTERNS[count])
-  return tonumber(a), b and tonumber(b), c and tonumber(c), d and tonumber(d), e and tonumber(e)
+  local a, b, c, d, e, f = match(arg, PATTERNS[count])
+  return tonumber(a), b and tonumber(b), c and tonumber(c), d and tonumber(d), e and tonumber(e),
+    f and tonumber(f)
 end
 
 local function keep(key, lifetime)

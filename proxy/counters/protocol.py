@@ -214,6 +214,7 @@ class Reserve:
     estimate: int
     id: str
     ttl: float
+    max_wait: float = 0.0
 
 
 @value

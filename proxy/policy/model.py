@@ -156,6 +156,16 @@ class Policy(BaseModel):
         return any(rule.settles for rule in self.rules)
 
     @cached_property
+    def estimates(self) -> bool:
+        """Whether some rule wants to know how many tokens a request may use."""
+        return any(rule.estimates for rule in self.rules)
+
+    @cached_property
+    def leases(self) -> bool:
+        """Whether some rule holds slots."""
+        return any(rule.leases for rule in self.rules)
+
+    @cached_property
     def _on_identity(self) -> tuple[RuleKind, ...]:
         return tuple(rule for rule in self.rules if not self._waits(rule))
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from proxy.rules.base import RuleKind
 from proxy.rules.client_fingerprint import ClientFingerprint
+from proxy.rules.concurrency import Concurrency
 from proxy.rules.datacenter_ip import DatacenterIp
 from proxy.rules.logit_probing import LogitProbing
 from proxy.rules.machine_pace import MachinePace
@@ -15,6 +16,7 @@ from proxy.rules.prompt_template import PromptTemplate
 from proxy.rules.rate_limit import RateLimit
 from proxy.rules.request_shape import RequestShape
 from proxy.rules.reseller_key import ResellerKey
+from proxy.rules.token_budget import TokenBudget
 from proxy.signals.marks import read_marks
 from proxy.signals.wants import Mistaken
 
@@ -28,6 +30,8 @@ RULE_KINDS: Final[tuple[type[RuleKind], ...]] = (
     LogitProbing,
     MachinePace,
     RequestShape,
+    TokenBudget,
+    Concurrency,
 )
 
 DATA_FILES: Final[dict[str, Callable[[Any, Mistaken], Sized]]] = {
@@ -37,12 +41,10 @@ DATA_FILES: Final[dict[str, Callable[[Any, Mistaken], Sized]]] = {
 
 COMING_KINDS: Final = frozenset(
     {
-        "concurrency",
         "expression",
         "listed",
         "reasoning_elicitation",
         "sensitive_topics",
-        "token_budget",
     }
 )
 """Kinds of the policy language that this version cannot carry out: a load error that says so."""

@@ -64,6 +64,12 @@ class RuleKind(BaseModel):
     """Whether it counts how requests end, by `settle`."""
     learns: ClassVar[bool] = False
     """Whether it finds out what is common, by `learnt`."""
+    estimates: ClassVar[bool] = False
+    """Whether it wants to be told how many tokens a request may use."""
+    leases: ClassVar[bool] = False
+    """Whether it holds slots, which are to be renewed while the request lasts."""
+    all_or_none: ClassVar[bool] = False
+    """Whether what it takes is given back at once where one of its counters refuses."""
     plain_limit: ClassVar[bool] = False
     """A limit that callers can know and keep: it may block without a second family's evidence."""
 

@@ -234,6 +234,19 @@ SCENARIOS: dict[str, Scenario] = {
         (2, Settle("S", "r", 10, 1, "never reserved", actual=500), Done()),
         (2, replace(RESERVE, id="c", estimate=1), refused(0.1)),
     ],
+    "a reservation may wait, as a take may": [
+        (0, RESERVE, admitted(40)),
+        (0, replace(RESERVE, id="b", max_wait=1.9), refused(0.1, 40)),
+        (0, replace(RESERVE, id="b", max_wait=2), Taken(True, 2.0, 0.0, 0)),
+        (0, Settle("S", "r", 10, 1, "b", actual=0), Done()),
+        (0, replace(RESERVE, id="c", estimate=40), admitted(0)),
+    ],
+    "what is charged late is not forgotten before it is paid, however long that takes": [
+        (0, replace(RESERVE, estimate=0), admitted(100)),
+        (0, Settle("S", "r", 10, 1, "a", actual=100_000), Done()),
+        (9_000, replace(RESERVE, id="b", estimate=0), refused(990.0)),
+        (9_990, replace(RESERVE, id="b", estimate=0), admitted(0)),
+    ],
     "slots are leased, renewed, given back and run out": [
         (0, LEASE, Held(True, 1)),
         (1, replace(LEASE, id="b"), Held(True, 2)),

@@ -64,7 +64,8 @@ def taking(draw: st.DrawFn) -> Op:
             return Refund(subject, "take", amount, period, draw(weights))
         case 3 | 4:
             estimate, ttl = draw(weights), draw(lifetimes)
-            return Reserve(subject, "take", amount, period, burst, estimate, draw(ids), ttl)
+            wait = draw(st.sampled_from([0.0, 0.25, 9.0]))
+            return Reserve(subject, "take", amount, period, burst, estimate, draw(ids), ttl, wait)
         case _:
             return Settle(subject, "take", amount, period, draw(ids), draw(weights))
 
