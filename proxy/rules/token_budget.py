@@ -56,9 +56,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Annotated, Any, ClassVar, Final, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field, PlainValidator, WithJsonSchema, model_validator
+from pydantic_core import PydanticCustomError
 
 from proxy.counters.protocol import Op, Reading, Reserve, Settle, Taken
 from proxy.decision import Family, Finding, Verb
@@ -96,22 +97,20 @@ def _parse_limits(value: object) -> tuple[Tiered[Rate], ...]:
     for at, one in enumerate(value):
         try:
             limit = parse_tiered(one, parse_rate)
-        except Exception as error:
+        except PydanticCustomError as error:
             raise _within(error, at) from None
         periods = {rate.period for rate in limit.all()}
         if periods & seen:
-            raise wrong("two limits with the same period are one too many", (at,))
+            raise wrong("has two limits of the same period", (at,))
         seen |= periods
         limits.append(limit)
     return tuple(limits)
 
 
-def _within(error: Exception, at: int) -> Exception:
+def _within(error: PydanticCustomError, at: int) -> PydanticCustomError:
     """The same mistake, in the `at`-th of a list."""
-    context: dict[str, Any] | None = getattr(error, "context", None)
-    if context is None:
-        return error
-    return wrong(str(error), (at, *context["path"]), context["suggestion"])
+    context = error.context or {}
+    return wrong(error.message(), (at, *context["path"]), context["suggestion"])
 
 
 class TokenBudget(RuleKind):
