@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from proxy.counters.protocol import Reserve, Taken
+from tests.redis_servers import redis_server as start_redis
 from tests.support.inside import Inside, excise_inside, post, read_head
 from tests.support.raw_upstream import (
     LAST_CHUNK,
@@ -379,3 +380,20 @@ async def test_what_an_account_has_used_teaches_what_the_next_may_use(tmp_path: 
         # 100 are charged, 151 reserved: half as much again, where at first 2048 were.
         assert await missing(excise) == 251
         writer.close()
+
+
+async def test_without_the_store_a_replica_has_its_share_and_settles_it(tmp_path: Path) -> None:
+    async def script(call: Call) -> None:
+        await call.send(answered(40, 77))
+
+    with start_redis() as redis:
+        shared = {"redis_url": redis.url, "secret": "s" * 32, "replicas": 2}
+        async with (
+            raw_upstream(first(script)) as upstream,
+            excise_inside(tmp_path, upstream.url, policy(), **shared) as excise,
+        ):
+            redis.stop()
+            assert (await excise.exchange(post(chat())))[0] == 200
+            assert (await excise.log.wait_for())["store"] == "local"
+            # Half a token a second, and a request's own weight is never divided.
+            assert await missing(excise) == 2 * 77

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.redis_servers import RedisServer
+from proxy.forwarding import Forwarding
+from tests.redis_servers import RedisServer, wait_until
 from tests.redis_servers import redis_server as start_redis
 from tests.support.inside import CHAT, STREAMED, Inside, excise_inside, post, read_head
 from tests.support.raw_upstream import (
@@ -130,6 +131,17 @@ async def test_after_a_body_that_nobody_can_read(tmp_path: Path) -> None:
         assert (await excise.exchange(post(CHAT)))[0] == 200
 
 
+async def test_after_a_fault_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise KeyError("after all was counted")
+
+    async with ended(tmp_path, whole) as (excise, _):
+        with monkeypatch.context() as patched:
+            patched.setattr(Forwarding, "of", broken)
+            for _ in range(3):
+                assert (await excise.exchange(post(CHAT)))[0] == 500
+
+
 async def test_after_a_client_that_left_while_it_was_held_back(tmp_path: Path) -> None:
     """And while it is held, its slot is taken."""
     more = "  - {name: slow, kind: rate_limit, per: address, match: {model: [x]}, limit: 6/minute,"
@@ -223,3 +235,17 @@ async def test_a_stream_that_outlasts_its_lease_keeps_its_slot(tmp_path: Path, s
             await reader.readuntil(b"0\r\n\r\n")
             writer.close()
             await excise.log.wait_for(outcome="complete", **{"http.response.status_code": 200})
+
+
+async def test_a_store_that_has_forgotten_learns_who_holds_slots(tmp_path: Path) -> None:
+    with start_redis() as redis:
+        shared = {"redis_url": redis.url, "secret": SECRET}
+        async with ended(tmp_path, streaming, **shared) as (excise, _):
+            reader, writer = await excise.send(post(STREAMED))
+            await reader.readuntil(EVENT)
+            redis.restart()
+            again = "the lease is taken again"
+            await asyncio.to_thread(wait_until, lambda: holders(redis) == 1, again)
+            assert (await excise.exchange(post(CHAT)))[0] == 429
+            writer.close()
+            await excise.log.wait_for(outcome="client_closed")
