@@ -2,23 +2,10 @@
 
 from __future__ import annotations
 
-from proxy.clock import SystemClock
 from proxy.counters.memory import MemoryStore
 from proxy.counters.protocol import Reserve, Settle, Taken
 
-from .stores import T0
-
-
-class Moved(SystemClock):
-    """As late as a test says."""
-
-    late = 0.0
-
-    def now(self) -> float:
-        return T0 + self.late
-
-    def monotonic(self) -> float:
-        return self.late
+from .stores import StillClock
 
 
 def reserve(subject: str, estimate: int) -> Reserve:
@@ -26,15 +13,15 @@ def reserve(subject: str, estimate: int) -> Reserve:
 
 
 async def test_a_debt_is_kept_until_it_is_paid_though_a_burst_would_long_be() -> None:
-    clock = Moved()
+    clock = StillClock()
     store = MemoryStore(clock=clock)
     await store.apply([reserve("s", 0)])
     await store.apply([Settle("s", "r", 10, 1, "s0", actual=100_000)])
-    clock.late = 5_000.0
+    clock.advance(5_000)
     # Newcomers that last as long drive out what has ended.
     for number in range(64):
         await store.apply([reserve(f"other{number}", 10)])
-    clock.late = 9_000.0
+    clock.advance(4_000)
     (taken,) = await store.apply([reserve("s", 1)])
     assert isinstance(taken, Taken)
     assert (taken.admitted, taken.retry_after_s) == (False, 990.1)
