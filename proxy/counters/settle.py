@@ -16,6 +16,8 @@ from proxy.counters.protocol import Op, Store
 from proxy.errors import StoreError
 
 BATCH = 256
+GATHER_S = 0.002
+"""So long the first of a batch waits for others: a trip of its own for each costs more than counting."""
 
 
 class Settler:
@@ -82,6 +84,8 @@ class Settler:
                     return
                 self._wake = loop.create_future()
                 await self._wake
+                if not self._closing:
+                    await asyncio.sleep(GATHER_S)
                 continue
             batch = [queue.popleft() for _ in range(min(BATCH, len(queue)))]
             try:
