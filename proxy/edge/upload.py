@@ -12,14 +12,27 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
+import warnings
 from collections.abc import AsyncIterator, Awaitable
 from typing import Final, TypeVar
 
-from aiohttp import BodyPartReader, MultipartReader, hdrs, web
+from aiohttp import (
+    BadContentDispositionHeader,
+    BadContentDispositionParam,
+    BodyPartReader,
+    MultipartReader,
+    hdrs,
+    web,
+)
+from aiohttp.http_exceptions import HttpProcessingError
 
 from proxy.edge.body import BROKEN, NO_MEMORY, TOO_LARGE, TOO_SLOW, BodyMemory
 from proxy.errors import Refusal
 from proxy.passage import FileInspector
+
+# What aiohttp warns of quotes the caller's header; it is refused here, or names nothing.
+for _warning in (BadContentDispositionHeader, BadContentDispositionParam):
+    warnings.filterwarnings("ignore", category=_warning)
 
 MALFORMED_FORM = Refusal(400, "malformed_form", "The form cannot be read.", close=True)
 
@@ -85,7 +98,7 @@ class Form:
             while (part := await self._within(form.next())) is not None:
                 async for piece in self._part(part):
                     yield piece
-        except (ValueError, AssertionError, web.HTTPException):
+        except (ValueError, AssertionError, web.HTTPException, HttpProcessingError):
             raise UploadRefused(MALFORMED_FORM) from None
         except web.RequestPayloadError:
             raise UploadRefused(BROKEN) from None
