@@ -13,7 +13,7 @@ from tests.blackbox import test_uploads as uploads
 from tests.blackbox.conftest import call
 from tests.blackbox.recorder import Recorder
 from tests.blackbox.test_uploads import file, form, line, lines, purpose
-from tests.redis_servers import RedisServer
+from tests.redis_servers import RedisServer, redis_server
 from tests.support.excise import Excise, running_excise
 
 POLICY = uploads.POLICY
@@ -69,6 +69,16 @@ def test_what_is_refused_leaves_the_paid_batch_to_be_made(
     excise.wait_for("request", reason="wrong_type", **{"http.route": "/v1/batches"})
     assert batch(excise, "sk-left", name) == 200
     assert batch(excise, "sk-left", name) == 429
+
+
+def test_a_batch_that_the_upstream_refuses_was_not_made(excise: Excise, upstream: Recorder) -> None:
+    name = uploaded(excise, upstream, "sk-upstream", lines(9))
+    upstream.reply("/batches", {"error": {"message": "no such window"}}, status=400)
+    assert batch(excise, "sk-upstream", name) == 400
+    excise.wait_for("request", **{"http.response.status_code": 400, "request.asks": 9})
+    upstream.reply("/batches", {"id": "batch_1"})
+    assert batch(excise, "sk-upstream", name) == 200
+    assert batch(excise, "sk-upstream", name) == 429
 
 
 def test_only_a_batchs_file_of_ones_own_makes_a_batch(excise: Excise, upstream: Recorder) -> None:
@@ -169,3 +179,22 @@ def test_replicas_know_each_others_files(
         assert batch(two, "sk-replicas", name) == 200
         assert batch(one, "sk-replicas", name) == 200
         assert batch(two, "sk-replicas", name) == 429
+
+
+@pytest.mark.parametrize(("failing", "answered"), [("local", 503), ("allow", 200)])
+def test_while_the_store_is_gone_a_policy_says_what_becomes_of_a_batch(
+    upstream: Recorder, tmp_path: Path, failing: str, answered: int
+) -> None:
+    policy = f"defaults: {{on_store_failure: {failing}}}\n" + POLICY.lstrip()
+    with redis_server() as server:
+        settings = {"redis_url": server.url, "secret": "a secret that is long enough for all"}
+        settings |= {"upstream": upstream.url, "mode": "enforce"}
+        with running_excise(tmp_path, policy, **settings) as excise:
+            before = uploaded(excise, upstream, "sk-gone", lines(2))
+            server.stop()
+            assert batch(excise, "sk-gone", before) == answered
+            excise.wait_for("store_down")
+            during = uploaded(excise, upstream, "sk-gone", lines(2))
+            assert batch(excise, "sk-gone", during) == 200
+            event = excise.wait_for("request", **{"http.route": "/v1/batches", "request.asks": 2})
+            assert event["decision"] == "allow"
