@@ -21,6 +21,7 @@ from proxy.admin.api import admin_app
 from proxy.admin.boards import board_routes
 from proxy.admin.health import Readiness, health_app
 from proxy.background import REVOKED, Background
+from proxy.batches import BatchBook
 from proxy.client.accounts import Accounts, load_accounts
 from proxy.client.proofs import Proofs
 from proxy.client.proven import ProvenKeys
@@ -281,6 +282,12 @@ class App:
             identifier=identifier,
             deriver=assembly.make_deriver(settings, self._secret),
             proofs=Proofs(proven, clock, shared, self._settler.put),
+            batches=BatchBook(
+                self._store,
+                clock,
+                self._settler.put,
+                lambda ops: self._local_settler.put(self._store.shared(ops)),
+            ),
             judge=self._judge,
             background=self.background,
             forwarding=Forwarding(self._credential, ask_usage, identifier.withheld),

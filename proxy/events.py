@@ -236,9 +236,7 @@ class EventBuilder:
         if visit.end_user is not None:
             event["end_user"] = visit.end_user
         event["request.bytes"] = len(visit.body)
-        if visit.file is not None:
-            event["request.bytes"] = visit.file.bytes
-            event["request.asks"] = visit.file.asks
+        _add_file(event, visit)
         if (ask := visit.ask) is not None:
             _add_ask(event, ask)
             if visit.read is not None and visit.read.more:
@@ -326,6 +324,14 @@ class EventBuilder:
         if self._addresses == "subnet":
             return subnet
         return f"addr_{self._hash(address.encode()):016x}"
+
+
+def _add_file(event: Event, visit: Visit) -> None:
+    if visit.file is not None:
+        event["request.bytes"] = visit.file.bytes
+        event["request.asks"] = visit.file.asks
+    if visit.batch is not None:
+        event["request.asks"] = visit.batch.total
 
 
 def _add_ask(event: Event, ask: Ask) -> None:

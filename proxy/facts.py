@@ -22,6 +22,7 @@ DIALECTS: Final = (
     "gemini_batch",
     "gemini_embed",
     "gemini_generate",
+    "openai_batches",
     "openai_chat",
     "openai_completions",
     "openai_files",

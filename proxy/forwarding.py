@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from proxy.client.credentials import CREDENTIAL_HEADERS, strip_key_parameter
 from proxy.dialects.base import ReplyReader
+from proxy.dialects.openai_files import UploadReply
 from proxy.dialects.routes import dialect
 from proxy.head import Head
 from proxy.passage import Forward
@@ -40,8 +41,8 @@ class Forwarding:
         asked = False
         route = visit.route
         metered = route is not None and route.kind == "metered"
-        if self.ask_usage and (metered or read is not None):
-            # A compressed reply could not be read for its usage.
+        if visit.file is not None or (self.ask_usage and (metered or read is not None)):
+            # A compressed reply could not be read for its usage, or an uploaded file's id.
             add += _IDENTITY
         if read is not None and self.ask_usage:
             assert route is not None
@@ -58,6 +59,9 @@ class Forwarding:
 def _observing(visit: Visit, asked: bool) -> Callable[[int, bool], ReplyReader | None]:
     def observe(status: int, streamed: bool) -> ReplyReader | None:
         route = visit.route
+        if visit.file is not None and status < 300:
+            visit.reader = UploadReply()
+            return visit.reader
         if route is None or status >= 300 or (visit.read is None and route.kind != "metered"):
             return None
         speaker = dialect(route.dialect)

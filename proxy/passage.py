@@ -4,7 +4,7 @@ What passes between the line and the edge: the line asks, the edge does it, over
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -20,6 +20,11 @@ End = Literal[
 
 class FileInspector(Protocol):
     """Looks at a form with a file as it passes."""
+
+    @property
+    def held(self) -> int:
+        """Bytes of the file that are held back."""
+        ...
 
     def field(self, name: str, value: bytes) -> Refusal | None:
         """A field beside the file."""
@@ -57,6 +62,8 @@ class Forward:
     """Who looks at the file of an upload, which goes on as it comes in place of `body`."""
     observe: Callable[[int, bool], ReplyReader | None]
     """(status, is it server-sent events) → who looks at the reply as it passes."""
+    ready: Callable[[], Awaitable[None]] | None = None
+    """Awaited before the end of the reply goes on, where somebody must have learnt of it first."""
 
 
 @dataclass(slots=True)

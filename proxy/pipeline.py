@@ -12,19 +12,23 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from itertools import chain
 
 from proxy.background import Background
+from proxy.batches import BatchBook
 from proxy.batchfile import BatchFile
 from proxy.client.identity import Identifier
 from proxy.client.proofs import Proofs
 from proxy.clock import Clock
 from proxy.decision import Decision, Finding, RuleFinding, Verb
 from proxy.derive import Deriver
-from proxy.dialects.base import ReadAsk, UnreadableBody
+from proxy.dialects.base import JsonObject, ReadAsk, UnreadableBody
 from proxy.dialects.carriage import refuse_other_encodings, refuse_other_forms
+from proxy.dialects.openai_batches import FILE, lies_elsewhere
+from proxy.dialects.openai_files import UploadReply
 from proxy.dialects.routes import dialect, dialect_for_errors, find_route
-from proxy.errors import Refusal
+from proxy.errors import Refusal, StoreError
 from proxy.estimates import Estimates
 from proxy.facts import NO_SIGNALS, NO_USAGE, Ask, Client, Facts, Route, Usage
 from proxy.forwarding import Forwarding
@@ -39,11 +43,19 @@ from proxy.visit import Mode, Visit
 BREATH = 16
 """Asks of one body that are judged before other requests get their turn."""
 
-FILES = "openai_files"
+FILES, BATCHES = "openai_files", "openai_batches"
+ELSEWHERE = "file_batches"
+"""The name of what reads requests from where nobody looks."""
 PURPOSES = {"fine-tune": "fine_tuning", "fine-tune-results": "fine_tuning", "evals": "evals"}
 """What a file is for → the name of the refused routes that would read it."""
 
 FAULT = Refusal(500, "internal_error", "The request could not be handled.", close=True)
+UNKNOWN_FILE = UnreadableBody(
+    "unknown_file",
+    "The file is not known as a batch's: upload it here, with the purpose `batch`, and try again.",
+)
+OTHER_ENDPOINT = UnreadableBody("wrong_type", "endpoint must be the url of the file's requests.")
+
 UNKNOWN_ROUTE = Refusal(404, "unknown_route", "This route is not served here.")
 REFUSED_ROUTE = Refusal(404, "refused_route", "This route is not served here.")
 
@@ -59,6 +71,7 @@ class Pipeline:
         identifier: Identifier,
         deriver: Deriver,
         proofs: Proofs,
+        batches: BatchBook,
         judge: Judge,
         background: Background,
         forwarding: Forwarding,
@@ -71,6 +84,7 @@ class Pipeline:
         self._identifier = identifier
         self._deriver = deriver
         self._proofs = proofs
+        self._batches = batches
         self._judge = judge
         self._background = background
         self._forwarding = forwarding
@@ -95,8 +109,11 @@ class Pipeline:
             if refusal is not None:
                 visit.refused = True
             else:
+                forward = self._forwarding.of(visit)
+                if visit.file is not None:
+                    forward.ready = partial(self._note_file, visit)
                 visit.forwarded = True
-                refusal = await exchange.forward(self._forwarding.of(visit))
+                refusal = await exchange.forward(forward)
                 visit.refused = visit.file is not None and visit.file.refusal is not None
             if refusal is not None:
                 self._answer(exchange, visit, refusal)
@@ -130,8 +147,8 @@ class Pipeline:
             return refusal
         refusal = await self._judged(visit, "all" if early else "body")
         read = visit.read
-        if refusal is None and read is not None and (read.more or read.ask.choices > 1):
-            refusal = await self._judged_besides(visit, read, late=not early)
+        if refusal is None and read is not None:
+            refusal = await self._judged_further(visit, read, late=not early)
         if refusal is not None or visit.judgement is None:
             return refusal
         if visit.judgement.decision.delay_s > 0:
@@ -194,6 +211,13 @@ class Pipeline:
         await self._judge.judge(judgement, facts, stage)
         visit.decide_s += self._clock.monotonic() - started
         return _refused_by(judgement)
+
+    async def _judged_further(self, visit: Visit, read: ReadAsk, *, late: bool) -> Refusal | None:
+        if visit.route is not None and visit.route.dialect == BATCHES:
+            return await self._judged_batch(visit, read.parsed)
+        if read.more or read.ask.choices > 1:
+            return await self._judged_besides(visit, read, late=late)
+        return None
 
     async def _judged_besides(self, visit: Visit, read: ReadAsk, *, late: bool) -> Refusal | None:
         """What one body asks besides its first ask is judged as if it had come by itself, until
@@ -263,6 +287,56 @@ class Pipeline:
             )
 
         visit.file = BatchFile(judge, allows, lambda error: self._unreadable(visit, error))
+        return None
+
+    async def _note_file(self, visit: Visit) -> None:
+        """A file has been uploaded: what a batch of it makes, under the id that the upstream gave it."""
+        client, file, reader = visit.client, visit.file, visit.reader
+        if client is None or file is None or not isinstance(reader, UploadReply):
+            return
+        if reader.file_id is not None and file.answers is not None:
+            await self._batches.note(client, reader.file_id, file.answers)
+
+    async def _judged_batch(self, visit: Visit, parsed: JsonObject) -> Refusal | None:
+        """A batch makes the answers that its file asks for: what the upload has not paid for is judged as
+        if it were asked for now."""
+        client, judgement = visit.client, visit.judgement
+        if client is None or judgement is None:
+            return None
+        if lies_elsewhere(parsed) and ELSEWHERE not in visit.policy.also_serve:
+            watching = visit.watching and not self._identifier.only_known
+            refusal = self._gate(
+                visit, "unknown_routes", REFUSED_ROUTE, watching=watching, route=ELSEWHERE
+            )
+            if refusal is not None:
+                return refusal
+        refusal = await self._planned(visit, client, parsed)
+        planned = visit.batch
+        if refusal is not None or planned is None or planned.paid is not None:
+            return refusal
+        for part, ((route, model), answers) in enumerate(planned.answers, 1):
+            facts = self._besides(visit, client, route, Ask(model), part)
+            one = Judgement(judgement.policy, judgement.shadow)
+            await self._judge.judge(one, replace(facts, answers=answers), "all")
+            judgement.absorb(one)
+            if (refusal := _refused_by(judgement)) is not None:
+                return refusal
+        return None
+
+    async def _planned(self, visit: Visit, client: Client, parsed: JsonObject) -> Refusal | None:
+        """What a batch makes of its file goes to `visit.batch`; a Refusal where that is not known."""
+        if (file := parsed.get(FILE)) is None:
+            return None
+        try:
+            visit.batch = await self._batches.plan(client, file, visit.id)
+        except StoreError:
+            assert visit.judgement is not None
+            return _unknown_for_now(visit.judgement)
+        if visit.batch is None:
+            return self._unreadable(visit, UNKNOWN_FILE)
+        endpoint = parsed.get("endpoint")
+        if endpoint is not None and not visit.batch.goes_to(endpoint):
+            return self._unreadable(visit, OTHER_ENDPOINT)
         return None
 
     def _unreadable(self, visit: Visit, error: UnreadableBody) -> Refusal | None:
@@ -353,6 +427,8 @@ class Pipeline:
         exchange.answer(reply, close=refusal.close)
 
     def _settle(self, exchange: Exchange, visit: Visit) -> None:
+        if visit.batch is not None and not _made(visit, exchange.progress.status):
+            self._batches.give_back(visit.batch)
         if visit.judgement is not None:
             if visit.refused:
                 self._judge.take_back(visit.judgement)
@@ -367,6 +443,23 @@ class Pipeline:
         status = exchange.progress.status
         if serves_a_model and status is not None and 200 <= status < 300:
             self._proofs.record(client)
+
+
+def _unknown_for_now(judgement: Judgement) -> Refusal | None:
+    """What becomes of a batch while the store, which knows its file, is gone."""
+    if judgement.watches or judgement.policy.defaults.on_store_failure == "allow":
+        judgement.store = "skipped"
+        return None
+    judgement.store = "blocked"
+    judgement.blocked_by = "uninspectable"
+    return STORE_GONE
+
+
+def _made(visit: Visit, status: int | None) -> bool:
+    """Whether a batch may have been made, as far as can be told."""
+    if visit.refused or (status is not None and 400 <= status < 500):
+        return False
+    return visit.refusal is None or visit.refusal.reason != "upstream_unreachable"
 
 
 def _refused_by(judgement: Judgement) -> Refusal | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from proxy.batches import Planned
 from proxy.batchfile import BatchFile
 from proxy.decision import ALLOWED, Decision, Evidence, RuleFinding, Verb
 from proxy.dialects.base import ReadAsk, ReplyReader
@@ -33,6 +34,8 @@ class Visit:
     read: ReadAsk | None = None
     file: BatchFile | None = None
     """Who looks at an upload."""
+    batch: Planned | None = None
+    """What is to be made of a file that was uploaded before."""
     end_user: str | None = None
     signals: Signals = NO_SIGNALS
     judgement: Judgement | None = None

@@ -35,6 +35,7 @@ UnreadableReason = Literal[
     "wrong_type",
     "content_type",
     "content_encoding",
+    "unknown_file",
 ]
 
 MAX_DEPTH = 200

@@ -1,20 +1,26 @@
 """
-OpenAI files and batches: an uploaded file of JSON lines, each a request to be answered later.
+OpenAI files: an uploaded file of JSON lines, each a request to be answered later.
 
-Shapes: openai-python `types/batch_create_params.py`, `file_create_params.py`. Each line names a
+Shapes: openai-python `types/file_create_params.py`, `file_object.py`. Each line names a
 known route and holds its body: it is judged as if it had come there alone. Results are JSON lines too,
-metered to whoever reads them. How a file is read while it is on its way: `upload.py`.
+metered to whoever reads them. How a file is read while it is on its way: `batchfile.py`; what makes a
+batch of it: `openai_batches.py`.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from proxy.dialects.base import ReadAsk, ReplyReader
 from proxy.dialects.jsonbody import JsonObject, UnreadableBody
 from proxy.dialects.openai_replies import any_usage, openai_refusal
-from proxy.dialects.replies import LinesReader
+from proxy.dialects.replies import LinesReader, PlainReader
 from proxy.facts import Ask, Usage
+
+MAX_ID: Final = 256
+"""Characters of a file's id."""
+MAX_REPLY: Final = 64 * 1024
+"""Bytes of the reply to an upload. A longer one passes unread, and its file is not known afterwards."""
 
 
 class ResultLines(LinesReader):
@@ -27,6 +33,47 @@ class ResultLines(LinesReader):
         response = line.get("response")
         body = response.get("body") if type(response) is dict else None
         return any_usage(body.get("usage")) if type(body) is dict else None
+
+
+class UploadReply(PlainReader):
+    """Reads the reply to an upload, which goes on only when it is whole: nobody knows a file's id before
+    it has been noted here."""
+
+    __slots__ = ("_held", "file_id")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.file_id: str | None = None
+        self._held: list[bytes] = []
+
+    def take(self, reply: dict[str, Any]) -> None:
+        """Learn the file's id."""
+        name = reply.get("id")
+        if type(name) is str and 0 < len(name) <= MAX_ID:
+            self.file_id = name
+
+    def estimated_output_tokens(self) -> int:
+        """None: no model has answered."""
+        return 0
+
+    def feed(self, data: bytes) -> bytes:
+        """Nothing of a reply that may yet tell an id."""
+        super().feed(data)
+        if self.bytes <= MAX_REPLY:
+            self._held.append(data)
+            return b""
+        return self._all() + data
+
+    def finish(self) -> bytes:
+        """What was held back, with the id in it."""
+        if self.bytes <= MAX_REPLY:
+            super().finish()
+        return self._all()
+
+    def _all(self) -> bytes:
+        held = b"".join(self._held)
+        self._held.clear()
+        return held
 
 
 class OpenAIFiles:

@@ -18,6 +18,7 @@ from proxy.dialects.base import Dialect
 from proxy.dialects.gemini_batch import GEMINI_BATCH
 from proxy.dialects.gemini_embed import GEMINI_EMBED
 from proxy.dialects.gemini_generate import GEMINI_GENERATE
+from proxy.dialects.openai_batches import OPENAI_BATCHES
 from proxy.dialects.openai_chat import OPENAI_CHAT
 from proxy.dialects.openai_completions import OPENAI_COMPLETIONS
 from proxy.dialects.openai_files import OPENAI_FILES
@@ -35,6 +36,7 @@ DIALECTS: Final[tuple[Dialect, ...]] = (
     OPENAI_COMPLETIONS,
     OPENAI_INPUTS,
     OPENAI_FILES,
+    OPENAI_BATCHES,
     ANTHROPIC_BATCHES,
     ANTHROPIC_COMPLETE,
     GEMINI_EMBED,

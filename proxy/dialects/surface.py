@@ -48,7 +48,7 @@ POST             /files                                      inspected  openai_f
 GET              /files                                      passed     openai_files
 GET,DELETE       /files/{id}                                 passed     openai_files
 GET              /files/{id}/content                         metered    openai_files        batch
-POST             /batches                                    metered    openai_files        batch
+POST             /batches                                    inspected  openai_batches      batch
 GET              /batches                                    passed     openai_files
 GET              /batches/{id}                               metered     gemini_batch        batch
 POST             /batches/{id}/cancel                        passed     openai_files

@@ -62,7 +62,17 @@ class Edge:
 class HttpExchange:
     """One request on one connection, handled by `task`, which is cancelled to give it up."""
 
-    __slots__ = ("_body", "_edge", "_request", "_task", "crowded", "head", "progress", "wire")
+    __slots__ = (
+        "_body",
+        "_edge",
+        "_form",
+        "_request",
+        "_task",
+        "crowded",
+        "head",
+        "progress",
+        "wire",
+    )
 
     def __init__(
         self,
@@ -78,6 +88,7 @@ class HttpExchange:
         self.crowded = crowded
         self._edge = edge
         self._body: ReceivedBody | None = None
+        self._form: Form | None = None
         path, _, query = request.raw_path.partition("?")
         self.head = Head(request.method, path, query, request.raw_headers, peer)
         self.progress = Progress()
@@ -148,7 +159,7 @@ class HttpExchange:
             self.progress.upstream_s = silence.since()
             silence.limit = edge.timeouts.idle
             observer = self._observer(reply, forward)
-            await relay(reply, self.wire, observer, forward.own_headers, silence)
+            await relay(reply, self.wire, observer, forward.own_headers, silence, forward.ready)
         except UpstreamError as error:
             return self._failed(error.kind)
         except UploadRefused as refused:
@@ -168,6 +179,8 @@ class HttpExchange:
         """Give back what the exchange holds."""
         if self._body is not None:
             self._body.release()
+        if self._form is not None:
+            self._form.release()
 
     @property
     def _declared(self) -> int | None:
@@ -194,7 +207,8 @@ class HttpExchange:
         head = self.head
         if self._expects:
             self.wire.proceed()
-        form = Form(self._request, file, self._edge.receive_timeout)
+        edge = self._edge
+        form = self._form = Form(self._request, file, edge.receive_timeout, edge.memory)
 
         async def alive() -> AsyncIterator[bytes]:
             async for piece in form.pieces():

@@ -8,6 +8,7 @@ an answer is never taken for a whole one.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from proxy.dialects.base import ReplyReader
@@ -20,6 +21,9 @@ from proxy.errors import Refusal
 WHOLE_REPLY_BYTES = 1024 * 1024
 """Plain replies up to here are read whole and written with their head in one go; a reply cut short by
 the upstream is then a clean 502 instead of an aborted connection."""
+
+
+Ready = Callable[[], Awaitable[None]] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +48,9 @@ async def relay(
     observer: ReplyReader | None,
     own_headers: tuple[tuple[bytes, bytes], ...],
     silence: Watched,
+    ready: Ready = None,
 ) -> None:
-    """Pass a reply on to its end.
+    """Pass a reply on to its end; `ready` is awaited before the last of it.
 
     Raises UpstreamError where the upstream fails (before or after the first byte to the client:
     `wire.status` tells), ConnectionResetError or CancelledError once the client has gone.
@@ -55,9 +60,9 @@ async def relay(
     if wire.without_body:
         wire.start(reply.status, reply.reason, headers, reply.length)
     elif reply.length is not None and reply.length <= WHOLE_REPLY_BYTES:
-        await _whole(reply, wire, observer, headers, silence)
+        await _whole(reply, wire, observer, headers, silence, ready)
     else:
-        await _streamed(reply, wire, observer, headers, silence)
+        await _streamed(reply, wire, observer, headers, silence, ready)
 
 
 async def _whole(
@@ -66,6 +71,7 @@ async def _whole(
     observer: ReplyReader | None,
     headers: list[tuple[bytes, bytes]],
     silence: Watched,
+    ready: Ready,
 ) -> None:
     body = await reply.read()
     if reply.length != len(body):
@@ -77,6 +83,8 @@ async def _whole(
         body = b"".join(parts)
     if observer is not None:
         body = observer.feed(body) + observer.finish()
+    if ready is not None:
+        await ready()
     wire.answer(reply.status, reply.reason, headers, body)
 
 
@@ -86,6 +94,7 @@ async def _streamed(
     observer: ReplyReader | None,
     headers: list[tuple[bytes, bytes]],
     silence: Watched,
+    ready: Ready,
 ) -> None:
     length = reply.length
     if length is not None and observer is not None:
@@ -104,6 +113,9 @@ async def _streamed(
         if wire.write(data):
             await wire.drain()
             silence.last = time()
-    if observer is not None and (rest := observer.finish()):
+    rest = b"" if observer is None else observer.finish()
+    if ready is not None:
+        await ready()
+    if rest:
         wire.write(rest)
     wire.end()

@@ -1,9 +1,10 @@
 """
 A form with a file in it, read part by part as it arrives and written anew for the upstream.
 
-Nothing is kept but the piece in hand. What goes on is what was read here, in a form of our own: two readers
-of the caller's boundaries and part headers could see two different files. A file that is refused part-way
-ends the upstream's connection in the middle of its body, so that no upstream ever has the whole of it.
+Nothing is kept but the piece and the line in hand, and both count as memory of bodies. What goes on is what
+was read here, in a form of our own: two readers of the caller's boundaries and part headers could see two
+different files. A file that is refused part-way ends the upstream's connection in the middle of its body,
+so that no upstream ever has the whole of it.
 """
 
 from __future__ import annotations
@@ -11,14 +12,27 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
-from collections.abc import AsyncIterator
-from typing import Final
+import warnings
+from collections.abc import AsyncIterator, Awaitable
+from typing import Final, TypeVar
 
-from aiohttp import BodyPartReader, MultipartReader, hdrs, web
+from aiohttp import (
+    BadContentDispositionHeader,
+    BadContentDispositionParam,
+    BodyPartReader,
+    MultipartReader,
+    hdrs,
+    web,
+)
+from aiohttp.http_exceptions import HttpProcessingError
 
-from proxy.edge.body import BROKEN, TOO_LARGE, TOO_SLOW
+from proxy.edge.body import BROKEN, NO_MEMORY, TOO_LARGE, TOO_SLOW, BodyMemory
 from proxy.errors import Refusal
 from proxy.passage import FileInspector
+
+# What aiohttp warns of quotes the caller's header; it is refused here, or names nothing.
+for _warning in (BadContentDispositionHeader, BadContentDispositionParam):
+    warnings.filterwarnings("ignore", category=_warning)
 
 MALFORMED_FORM = Refusal(400, "malformed_form", "The form cannot be read.", close=True)
 
@@ -27,6 +41,8 @@ MAX_FILE_BYTES: Final = 512 * 1024 * 1024
 MAX_FIELDS: Final = 16
 MAX_FIELD_BYTES: Final = 4096
 PIECE: Final = 64 * 1024
+LEAST_RATE: Final = 64 * 1024
+"""Bytes a second that a client must send, over all the time that was spent waiting for it."""
 
 _NAME = re.compile(r"[A-Za-z0-9_.\[\]-]{1,64}").fullmatch
 _FILE_NAME = re.compile(r"[^\x00-\x1f\x7f\"\\]{1,255}").fullmatch
@@ -34,6 +50,9 @@ _TYPE = re.compile(
     r"[A-Za-z0-9.+-]{1,64}/[A-Za-z0-9.+-]{1,64}(?:; ?charset=[A-Za-z0-9-]{1,32})?"
 ).fullmatch
 _ENCODINGS = (hdrs.CONTENT_ENCODING, hdrs.CONTENT_TRANSFER_ENCODING)
+
+
+T = TypeVar("T")
 
 
 class UploadRefused(Exception):  # noqa: N818 - names what has become of an upload, no fault of ours
@@ -47,14 +66,25 @@ class UploadRefused(Exception):  # noqa: N818 - names what has become of an uplo
 class Form:
     """One upload under way: the pieces to send on, as they are found good."""
 
-    def __init__(self, request: web.BaseRequest, inspector: FileInspector, timeout: float) -> None:
-        """`timeout` is in seconds, for each piece that the client owes."""
+    def __init__(
+        self,
+        request: web.BaseRequest,
+        inspector: FileInspector,
+        timeout: float,
+        memory: BodyMemory,
+    ) -> None:
+        """`timeout` is in seconds: so far the client may fall behind LEAST_RATE, and none of its pieces
+        may take longer."""
         self._request = request
         self._inspector = inspector
         self._timeout = timeout
         self._boundary = secrets.token_hex(16)
         self._names: set[str] = set()
         self._size = 0
+        self._memory = memory
+        self._held = 0
+        self._left = timeout
+        self._time = asyncio.get_running_loop().time
 
     @property
     def content_type(self) -> str:
@@ -68,7 +98,7 @@ class Form:
             while (part := await self._within(form.next())) is not None:
                 async for piece in self._part(part):
                     yield piece
-        except (ValueError, AssertionError, web.HTTPException):
+        except (ValueError, AssertionError, web.HTTPException, HttpProcessingError):
             raise UploadRefused(MALFORMED_FORM) from None
         except web.RequestPayloadError:
             raise UploadRefused(BROKEN) from None
@@ -77,12 +107,28 @@ class Form:
         self._must(await self._inspector.finish())
         yield f"--{self._boundary}--\r\n".encode()
 
-    async def _within(self, coming: object) -> object:
+    def release(self) -> None:
+        """Give the memory back; doing so twice is fine."""
+        self._holds(0)
+
+    def _holds(self, size: int) -> None:
+        if size > self._held and not self._memory.take(size - self._held):
+            raise UploadRefused(NO_MEMORY)
+        if size < self._held:
+            self._memory.give_back(self._held - size)
+        self._held = size
+
+    async def _within(self, coming: Awaitable[T]) -> T:
+        started = self._time()
         try:
-            async with asyncio.timeout(self._timeout):
-                return await coming  # type: ignore[misc]
+            async with asyncio.timeout(min(self._timeout, self._left)):
+                came = await coming
         except TimeoutError:
             raise UploadRefused(TOO_SLOW) from None
+        self._left -= self._time() - started
+        if isinstance(came, bytes | bytearray):
+            self._left = min(self._left + len(came) / LEAST_RATE, self._timeout)
+        return came
 
     async def _part(self, part: object) -> AsyncIterator[bytes]:
         if not isinstance(part, BodyPartReader) or isinstance(part, MultipartReader):
@@ -97,7 +143,11 @@ class Form:
             raise UploadRefused(MALFORMED_FORM)
         self._names.add(name)
         start = f'--{self._boundary}\r\nContent-Disposition: form-data; name="{name}"'
-        if name != "file" or part.filename is None:
+        is_file = part.filename is not None
+        if is_file != (name == "file") or is_file != (name.partition("[")[0].lower() == "file"):
+            # Some server could take it for the file, or the file for a field.
+            raise UploadRefused(MALFORMED_FORM)
+        if part.filename is None:
             value = await self._field(part)
             self._must(self._inspector.field(name, value))
             yield start.encode() + b"\r\n\r\n" + value + b"\r\n"
@@ -111,10 +161,13 @@ class Form:
             self._size += len(data)
             if self._size > MAX_FILE_BYTES:
                 raise UploadRefused(TOO_LARGE)
+            self._holds(self._held + len(data))
             cleared = self._must(await self._inspector.data(bytes(data)))
             if cleared:
                 yield cleared
+            self._holds(self._inspector.held)
         yield self._must(await self._inspector.end_of_file()) + b"\r\n"
+        self._holds(0)
 
     async def _field(self, part: BodyPartReader) -> bytes:
         value = b""

@@ -31,12 +31,14 @@ class Recorder:
 
     def __init__(self) -> None:
         self.requests: list[Recorded] = []
-        self.replies: dict[str, tuple[str, bytes]] = {}
+        self.replies: dict[str, tuple[str, bytes, int]] = {}
         self.url = ""
 
-    def reply(self, path: str, body: Any, kind: str = "application/json") -> None:
+    def reply(
+        self, path: str, body: Any, kind: str = "application/json", status: int = 200
+    ) -> None:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        self.replies[path] = (kind, data)
+        self.replies[path] = (kind, data, status)
 
     def clear(self) -> None:
         self.requests.clear()
@@ -68,9 +70,9 @@ class _Handler(BaseHTTPRequestHandler):
         )
         path = self.path.partition("?")[0]
         fitting = [known for known in recording.replies if path.endswith(known)]
-        nothing = ("application/json", b"{}")
-        kind, data = recording.replies[max(fitting, key=len)] if fitting else nothing
-        self.send_response(200)
+        nothing = ("application/json", b"{}", 200)
+        kind, data, status = recording.replies[max(fitting, key=len)] if fitting else nothing
+        self.send_response(status)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()

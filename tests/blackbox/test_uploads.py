@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import sys
 import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import openai
 import pytest
 
 from tests.blackbox.conftest import call
 from tests.blackbox.recorder import Recorder
-from tests.support.excise import Excise
+from tests.support.excise import Excise, running_excise
 
 POLICY = """
 version: 1
@@ -50,6 +55,9 @@ def line(number: int = 0, url: str = "/v1/chat/completions", **body: Any) -> byt
     asked = {"model": "m", "messages": [{"role": "user", "content": f"hello {number}"}]} | body
     request = {"custom_id": f"c{number}", "method": "POST", "url": url, "body": asked}
     return json.dumps(request).encode()
+
+
+FIELD = 'Content-Disposition: form-data; name="%s"'
 
 
 def lines(count: int) -> bytes:
@@ -168,6 +176,79 @@ def test_a_line_that_cannot_be_read_in_one_way_is_refused(
 
 
 @pytest.mark.parametrize(
+    "flawed",
+    [
+        line().replace(b'"method"', b'"custom_id":"d","method"'),
+        line().replace(b"completions", b"completions?x"),
+        b"\xef\xbb\xbf" + line(),
+        line() + b" trailing",
+        line().replace(b'"body"', b'"Body"'),
+        line().replace(b'"url"', b'"\\u0075rl":"/x","url"'),
+        line().replace(b"hello", b"\xff"),
+        b'{"a":\r' + line() + b"\r}",
+        line().replace(b'"body"', b'"x":' + b"[" * 2000 + b"]" * 2000 + b',"body"'),
+        line().replace(b'"body"', b'"x":"' + b"x" * 1024 * 1024 + b'","body"') + b" trailing",
+    ],
+)
+def test_what_a_lenient_server_could_take_for_a_batch_is_refused_whatever_it_is_called(
+    excise: Excise, answering: Recorder, flawed: bytes
+) -> None:
+    assert upload(excise, form(purpose("user_data"), file(flawed)), "sk-lenient") == 400
+    assert answering.requests == []
+
+
+def test_json_lines_that_are_no_requests_pass_where_no_batch_is_meant(
+    excise: Excise, answering: Recorder
+) -> None:
+    data = b"\n".join(
+        (
+            b'{"url":"https://shop.example/","title":"shoes"}',
+            b'{"url":"https://shop.example/","url":"twice"}',
+            b'{"broken":',
+            b"plain text\rof an old machine\r",
+            b'{"event":"x"}\r{"event":"y"}',
+        )
+    )
+    assert upload(excise, form(purpose("user_data"), file(data)), "sk-lines") == 200
+    assert part_of(answering.requests[0].body, b"file") == data
+
+
+@pytest.mark.parametrize(
+    "ends",
+    [
+        b'{"a":\r' + line() + b"\r}",
+        line() + b"\r" + line(),
+        line() + b"\r\r",
+        line().replace(b'"method"', b'\r"method"'),
+        *(
+            line().replace(b'"method"', end.encode() + b'"method"')
+            for end in "\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"
+        ),
+        *(line().replace(b"hello", end.encode()) for end in "\r\x0b\x0c\x1c\x1d\x1e"),
+        b"\x0c",
+        b" " * (8 * 1024 * 1024) + line(),
+    ],
+)
+def test_a_line_that_some_reader_ends_elsewhere_is_refused(
+    excise: Excise, answering: Recorder, ends: bytes
+) -> None:
+    body = form(purpose(), file(line() + b"\n" + ends + b"\n"))
+    assert upload(excise, body, "sk-ends") == 400
+    assert answering.requests == []
+
+
+def test_other_line_ends_pass_where_every_reader_bears_them(
+    excise: Excise, answering: Recorder
+) -> None:
+    written = json.loads(line())
+    written["body"]["messages"][0]["content"] = "one\u2028two\u2029three\x85four"
+    data = json.dumps(written, ensure_ascii=False).encode() + b"\r\n \t\r\n\n" + line()
+    assert upload(excise, form(purpose(), file(data)), "sk-bears") == 200
+    assert part_of(answering.requests[0].body, b"file") == data
+    excise.wait_for("request", **{"http.route": "/v1/files", "request.asks": 2})
+
+
+@pytest.mark.parametrize(
     "body",
     [
         form(file(lines(1))),
@@ -180,6 +261,14 @@ def test_a_line_that_cannot_be_read_in_one_way_is_refused(
         form(('Content-Disposition: form-data; name="a\\"b"', b"x"), purpose(), file(lines(1))),
         form(('Content-Disposition: form-data; name="x"', b"x" * 5000), purpose(), file(lines(1))),
         form(("X: y", b"x"), purpose(), file(lines(1))),
+        form(purpose(), ("\0X: y\r\n" + file(b"")[0], lines(1))),
+        form(purpose(), (file(b"")[0] + "\r\nX: " + "x" * 300_000, lines(1))),
+        form(purpose(), (FIELD % "file", line())),
+        form(purpose(), (FIELD % "file[]", line())),
+        form(purpose(), (FIELD % "File", line())),
+        form(purpose(), (FIELD % "file[]" + '; filename="b.jsonl"', lines(1))),
+        form(purpose(), (FIELD % "data" + '; filename="b.jsonl"', lines(1)), file(lines(1))),
+        form(purpose(), (FIELD % "data" + "; filename*=utf-8''b.jsonl", lines(1))),
         form(("Content-Type: multipart/mixed; boundary=C", b"--C--"), purpose(), file(lines(1))),
         form(*((f'Content-Disposition: form-data; name="x{n}"', b"x") for n in range(17))),
         form(purpose(), file(lines(1)), end=b""),
@@ -231,12 +320,55 @@ def test_a_large_file_is_never_whole_in_memory(excise: Excise, answering: Record
         status = Path(f"/proc/{excise.process.pid}/status").read_text(encoding="ascii")
         return next(int(row.split()[1]) for row in status.splitlines() if "VmHWM" in row)
 
-    text = b"x" * 1023 + b"\n"
-    body = form(purpose("user_data"), file(text * 64 * 1024))
+    # Completions are no answers of the limit's: what is looked at here is only how they are read.
+    data = b"\n".join(
+        line(number, "/v1/completions", prompt=f"{number} " + "word " * 1200)
+        for number in range(5000)
+    )
     before = resident()
-    assert upload(excise, body, "sk-large") == 200
-    assert resident() - before < 24 * 1024  # KiB; the file has 64 MiB
-    assert len(part_of(answering.requests[0].body, b"file")) == 64 * 1024 * 1024
+    assert upload(excise, form(purpose(), file(data)), "sk-large") == 200
+    assert resident() - before < 16 * 1024  # KiB; the file has 29 MiB
+    assert part_of(answering.requests[0].body, b"file") == data
+    excise.wait_for("request", **{"http.route": "/v1/files", "request.asks": 5000})
+
+
+def test_lines_that_are_held_count_as_memory_of_bodies(answering: Recorder, tmp_path: Path) -> None:
+    # Three lines of 400 KiB stand open at once where there is room for two.
+    head = (
+        "POST /v1/files HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer sk-held\r\n"
+        "Content-Type: multipart/form-data; boundary=B\r\nContent-Length: 1000000\r\n\r\n"
+    )
+    begun = head.encode() + form(purpose(), file(b" " * 400 * 1024), end=b"").removesuffix(b"\r\n")
+    with ExitStack() as stack:
+        settings = {"mode": "enforce", "limits_body_memory": "1MiB", "limits_body_bytes": "1MiB"}
+        excise = stack.enter_context(
+            running_excise(tmp_path, POLICY, upstream=answering.url, **settings)
+        )
+
+        def held() -> float:
+            text = urlopen(f"{excise.health_url}/metrics").read().decode()
+            return float(re.search(r"^excise_body_memory_bytes (\S+)", text, re.MULTILINE)[1])
+
+        def until(fits: Callable[[float], bool]) -> None:
+            end = time.monotonic() + 10
+            while not fits(held()):
+                assert time.monotonic() < end, held()
+
+        lines_open = []
+        for count in (1, 2):
+            one = socket.create_connection(("127.0.0.1", excise.ports["data"]), timeout=10)
+            lines_open.append(stack.enter_context(one))
+            one.sendall(begun)
+            # aiohttp keeps the last bytes of a part back: they could begin its end.
+            until(lambda held, least=count * 300 * 1024: held > least)
+        third = socket.create_connection(("127.0.0.1", excise.ports["data"]), timeout=10)
+        with third:
+            third.sendall(begun)
+            assert third.recv(65536).startswith(b"HTTP/1.1 503")
+        for one in lines_open:
+            one.close()
+        until(lambda held: held == 0)
+        assert upload(excise, form(purpose(), file(lines(2))), "sk-held") == 200
 
 
 def test_a_client_that_leaves_part_way_leaves_no_file_behind(

@@ -186,6 +186,40 @@ def test_batch_results_are_metered_line_by_line(
     assert event["gen_ai.usage.input_tokens"] == 14
 
 
+def test_a_batch_from_its_file_to_its_end(
+    excise: Excise, upstream: Recorder, client: openai.OpenAI
+) -> None:
+    file = {"object": "file", "bytes": 1, "created_at": 1, "filename": "b.jsonl"}
+    upstream.reply("/files", {**file, "id": "file-b", "purpose": "batch", "status": "processed"})
+    body = {"model": "m", "messages": [{"role": "user", "content": "hello"}]}
+    lines = b"\n".join(
+        json.dumps({"custom_id": f"c{at}", "url": "/v1/chat/completions", "body": body}).encode()
+        for at in range(3)
+    )
+    made = client.files.create(file=("b.jsonl", lines), purpose="batch")
+    batch = {"object": "batch", "created_at": 1, "completion_window": "24h", "status": "validating"}
+    batch |= {"id": "batch_1", "endpoint": "/v1/chat/completions", "input_file_id": made.id}
+    upstream.reply("/batches", batch)
+    started = client.batches.create(
+        input_file_id=made.id,
+        endpoint="/v1/chat/completions",
+        completion_window="24h",
+        metadata={"night": "first"},
+    )
+    assert started.input_file_id == "file-b"
+    event = event_of(excise, "/v1/batches", **{"http.request.method": "POST"})
+    assert (event["request.asks"], event["excise.dialect"]) == (3, "openai_batches")
+    upstream.reply("/batches/batch_1", batch | {"status": "completed"})
+    assert client.batches.retrieve("batch_1").status == "completed"
+    assert event_of(excise, "/v1/batches/{id}")["decision"] == "allow"
+    with pytest.raises(openai.BadRequestError, match="upload it here"):
+        client.batches.create(
+            input_file_id="file-of-another-day",
+            endpoint="/v1/chat/completions",
+            completion_window="24h",
+        )
+
+
 def test_pictures_are_metered(excise: Excise, upstream: Recorder, client: openai.OpenAI) -> None:
     usage = {"input_tokens": 2, "output_tokens": 1056, "total_tokens": 1058}
     upstream.reply(

@@ -20,7 +20,7 @@ def test_the_corpus_breaks_nothing(name: str) -> None:
 
 @pytest.mark.parametrize("name", TARGETS)
 @given(data=st.binary(max_size=200), start=st.integers(0, 10**6), cut=st.integers(0, 4096))
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)  # a loaded machine is no finding
 def test_nothing_else_breaks_it(name: str, data: bytes, start: int, cut: int) -> None:
     kept = seeds(name)
     seed = kept[start % len(kept)]
