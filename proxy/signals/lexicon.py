@@ -1,16 +1,16 @@
 """
 Lexicons: what a prompt is about or asks for, as far as its words tell.
 
-A lexicon is a YAML file that operators may edit or replace: categories of terms, each with a weight and a
-language. All terms are found in one pass, linear in the text whatever they are (Aho and Corasick 1975), after
-it has been folded as a reader would take it (`plain`), so that escapes, look-alike letters, characters without
-width and base64 hide no word. A category weighs what the distinct entries weigh that a prompt holds, up to
-its `most`.
+A lexicon is a YAML file that operators may edit or replace: categories of terms, each with a weight and
+a language. All terms are found in one pass, linear in the text whatever they are (Aho and Corasick
+1975), after it has been folded as a reader would take it (`plain`), so that escapes, look-alike
+letters, characters without width and base64 hide no word. A category weighs what the distinct entries
+weigh that a prompt holds, up to its `most`.
 
     version: 1
     words:
       reveal: [show, print, write out]
-    lexicon:
+    categories:
       hidden:
         most: 6
         terms:
@@ -18,9 +18,9 @@ its `most`.
           - {weight: 2, language: de, any: [gedankeng*]}
           - {weight: 3, language: en, near: [[$reveal], [your, internal], [reasoning*]], within: 60}
 
-`any` weighs once for each of its terms that is there; `near` once where one of each list stands within so many
-characters, in whatever order. A `*` at the end of a term stands for any ending, `$name` for the list of `words`
-of that name.
+`any` weighs once for each of its terms that is there; `near` once where one of each list stands within
+so many characters, in whatever order. A `*` at the end of a term stands for any ending, `$name` for the
+list of `words` of that name.
 """
 
 from __future__ import annotations
@@ -156,12 +156,12 @@ class Lexicon:
 
     def weigh_text(self, text: str) -> Terms:
         """The same of a text."""
-        found = self._find(folded(text), True)  # noqa: FBT003 - the library's: overlapping ones too
+        found = self._find(folded(text), True)
         return self._weighed(found) if found else ()
 
     def hits(self, text: str) -> tuple[Entry, ...]:
         """The entries that weigh in a text, for those who write lexicons."""
-        found = self._find(folded(sample(text, SAMPLE)), True)  # noqa: FBT003 - as above
+        found = self._find(folded(sample(text, SAMPLE)), True)
         return tuple(self.entries[number] for number in self._entries(found))
 
     def _weighed(self, found: list[tuple[int, int, int]]) -> Terms:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import Any, Final
 
 from proxy.signals.lexicon import Entry, Lexicon, pattern
+from proxy.signals.wants import Mistaken
 
 MAX_TERMS: Final = 5_000
 MAX_CATEGORIES: Final = 16
@@ -23,7 +23,6 @@ _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}").fullmatch
 _LANGUAGE = re.compile(r"[a-z]{2,3}").fullmatch
 
 Place = tuple[str | int, ...]
-Mistaken = Callable[[Place, str, str | None], None]
 
 
 def read_lexicon(data: Any, mistake: Mistaken, name: str = "", *, system: bool = False) -> Lexicon:
@@ -31,19 +30,19 @@ def read_lexicon(data: Any, mistake: Mistaken, name: str = "", *, system: bool =
     if not isinstance(data, dict) or data.get("version") != 1:
         mistake((), "a lexicon begins with `version: 1`", None)
         return Lexicon(name, (), {})
-    for key in data.keys() - {"version", "words", "lexicon"}:
+    for key in data.keys() - {"version", "words", "categories"}:
         mistake((key,), f"`{key}` is not known here", None)
     reader = _Reader(mistake)
     reader.take_words(data.get("words", {}))
-    categories = data.get("lexicon")
+    categories = data.get("categories")
     if not isinstance(categories, dict) or not 0 < len(categories) <= MAX_CATEGORIES:
-        place = ("lexicon",) if "lexicon" in data else ()
-        mistake(place, f"`lexicon` must hold 1 to {MAX_CATEGORIES} named categories", None)
+        place = ("categories",) if "categories" in data else ()
+        mistake(place, f"`categories` must hold 1 to {MAX_CATEGORIES} named ones", None)
         return Lexicon(name, (), {})
     for category, of_category in categories.items():
         reader.take_category(category, of_category)
     if reader.terms > MAX_TERMS:
-        mistake(("lexicon",), f"it holds {reader.terms} terms, and at most {MAX_TERMS}", None)
+        mistake(("categories",), f"it holds {reader.terms} terms, and at most {MAX_TERMS}", None)
         return Lexicon(name, (), {})
     return Lexicon(name, reader.entries, reader.most, system=system)
 
@@ -66,7 +65,7 @@ class _Reader:
 
     def take_category(self, name: str, data: Any) -> None:
         """A category with its entries."""
-        place: Place = ("lexicon", name)
+        place: Place = ("categories", name)
         if not _NAME(name):
             message = "a category's name is of small letters, digits and `_`"
             self._mistake(place, message, None)
