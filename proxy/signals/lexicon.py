@@ -18,7 +18,7 @@ weigh that a prompt holds, up to its `most`.
           - {weight: 2, language: de, any: [gedankeng*]}
           - {weight: 3, language: en, near: [[$reveal], [your, internal], [reasoning*]], within: 60}
 
-`any` weighs once for each of its terms that is there; `near` once where one of each list stands within
+`any` weighs once for each of its terms that is there; `near` once where one of each list begins within
 so many characters, in whatever order. A `*` at the end of a term stands for any ending, `$name` for the
 list of `words` of that name.
 """
@@ -27,7 +27,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from itertools import chain
 from typing import Final
 
 from ahocorasick_rs import BytesAhoCorasick, Implementation
@@ -68,7 +67,7 @@ class Entry:
     parts: tuple[tuple[str, ...], ...]
     """One list of terms of which any counts; several lists of which one each must stand near."""
     within: int = 0
-    """Characters of the folded text in which all parts stand; 0 of a single list."""
+    """Bytes of the folded text within which all parts begin; 0 of a single list."""
 
 
 def folded(text: str) -> bytes:
@@ -102,6 +101,11 @@ def pattern(term: str) -> bytes:
     before = b"" if _UNSPACED(words[0]) else b" "
     behind = b"" if term.endswith("*") or _UNSPACED(words[-1]) else b" "
     return before + raw.strip() + behind
+
+
+Found = list[tuple[int, int, int]]
+"""(which pattern, start, end) in folded text, as the automaton tells."""
+_SPACE: Final = 0x20
 
 
 class Lexicon:
@@ -156,59 +160,58 @@ class Lexicon:
 
     def weigh_text(self, text: str) -> Terms:
         """The same of a text."""
-        found = self._find(folded(text), True)
-        return self._weighed(found) if found else ()
-
-    def hits(self, text: str) -> tuple[Entry, ...]:
-        """The entries that weigh in a text, for those who write lexicons."""
-        found = self._find(folded(sample(text, SAMPLE)), True)
-        return tuple(self.entries[number] for number in self._entries(found))
-
-    def _weighed(self, found: list[tuple[int, int, int]]) -> Terms:
+        raw = folded(text)
+        found = self._find(raw, True)
+        if not found or self._telling.isdisjoint([which for which, _, _ in found]):
+            return ()
         weights: dict[str, float] = {}
-        for number, times in self._entries(found).items():
-            entry = self.entries[number]
-            weights[entry.category] = weights.get(entry.category, 0.0) + entry.weight * times
+        words: dict[tuple[str, bytes], float] = {}
+        for (category, at), (weight, end) in self._words(raw, found).items():
+            key = (category, raw[at:end].rstrip())
+            words[key] = max(weight, words.get(key, 0.0))
+        for (category, _), weight in words.items():
+            weights[category] = weights.get(category, 0.0) + weight
+        for entry in self._structures(found):
+            weights[entry.category] = weights.get(entry.category, 0.0) + entry.weight
         return tuple(
             [(name, round(min(weight, self.most[name]), 3)) for name, weight in weights.items()]
         )
 
-    def _entries(self, found: list[tuple[int, int, int]]) -> dict[int, int]:
-        """Entry → how many of its terms are there; a structure counts once."""
-        if self._telling.isdisjoint([which for which, _, _ in found]):
-            return {}
-        times: dict[int, int] = {}
-        stands: dict[int, list[tuple[int, int, int]]] = {}
-        seen: set[int] = set()
+    def _words(self, raw: bytes, found: Found) -> dict[tuple[str, int], tuple[float, int]]:
+        """(category, where a word begins) → weight and end of the weightiest term there, the longest of
+        equals: a word that several languages share, or that two endings fit, is one."""
+        words: dict[tuple[str, int], tuple[float, int]] = {}
         for which, start, end in found:
+            at = start + (raw[start] == _SPACE)
+            for number, _ in self._owners[which]:
+                entry = self.entries[number]
+                if not entry.within:
+                    key = (entry.category, at)
+                    words[key] = max(words.get(key, (0.0, 0)), (entry.weight, end))
+        return words
+
+    def _structures(self, found: Found) -> list[Entry]:
+        """The structures that are there."""
+        stands: dict[int, list[tuple[int, int]]] = {}
+        for which, start, _ in found:
             for number, part in self._owners[which]:
                 if self.entries[number].within:
-                    stands.setdefault(number, []).append((start, end, part))
-                elif which not in seen:
-                    times[number] = times.get(number, 0) + 1
-            seen.add(which)
-        for number, places in stands.items():
-            if _near(places, self.entries[number]):
-                times[number] = 1
-        return times
+                    stands.setdefault(number, []).append((start, part))
+        return [
+            self.entries[number]
+            for number, places in stands.items()
+            if _near(places, self.entries[number])
+        ]
 
 
-def _near(places: list[tuple[int, int, int]], entry: Entry) -> bool:
-    """Whether some stretch of `within` holds one of each part; `places` are (start, end, part)."""
+def _near(places: list[tuple[int, int]], entry: Entry) -> bool:
+    """Whether some stretch of `within` holds the beginning of each part; `places` are (start, part)."""
     wanted = len(entry.parts)
-    if len({part for _, _, part in places}) < wanted:
+    if len({part for _, part in places}) < wanted:
         return False
-    places.sort()
-    latest: dict[int, tuple[int, int]] = {}
-    for start, end, part in places:
-        latest[part] = (start, end)
-        if len(latest) == wanted:
-            first = min(one for one, _ in latest.values())
-            if max(one for _, one in latest.values()) - first <= entry.within:
-                return True
+    latest: dict[int, int] = {}
+    for start, part in sorted(places):
+        latest[part] = start
+        if len(latest) == wanted and start - min(latest.values()) <= entry.within:
+            return True
     return False
-
-
-def languages(lexicon: Lexicon) -> tuple[str, ...]:
-    """Those that a lexicon has entries for, in the file's order."""
-    return tuple(dict.fromkeys(chain(entry.language for entry in lexicon.entries)))
