@@ -126,7 +126,7 @@ class Lexicon:
             for at, part in enumerate(parts):
                 for term in part:
                     owners.setdefault(term, []).append((number, at))
-            telling.update(max(parts, key=lambda part: min(map(len, part))))
+            telling.update(max(parts, key=lambda part: sum(map(len, part)) / len(part)))
         self._owners = tuple(owners.values())
         self._telling = frozenset(at for at, term in enumerate(owners) if term in telling)
         """Terms of which one must be there: of a structure its part of the longest, hence rarest, words."""

@@ -149,14 +149,15 @@ def test_whatever_a_prompt_holds_it_is_looked_through_once() -> None:
     assert weight(REASONING, "reasoning " * 400) == 0
 
 
-# What was measured when the lexicon was written; a change that loses some of it must say so here.
+# What was measured when the lexicon was written; a change that loses some of it must say so here and in
+# docs/signals.md. Of what was tried while writing nearly all is found; of what was held out, a third.
 FOUND = {
-    "en": (14, 14, 0),
-    "zh": (12, 12, 0),
-    "ru": (12, 12, 0),
-    "es": (12, 12, 0),
-    "fr": (11, 12, 0),
-    "de": (12, 12, 0),
+    "en": {"coerce": (21, 22), "held_out": (2, 6), "held_out_alike": (2, 6)},
+    "zh": {"coerce": (19, 20), "held_out": (3, 6), "held_out_alike": (1, 6)},
+    "ru": {"coerce": (20, 20), "held_out": (2, 6), "held_out_alike": (0, 6)},
+    "es": {"coerce": (20, 20), "held_out": (2, 6), "held_out_alike": (0, 6)},
+    "fr": {"coerce": (19, 20), "held_out": (1, 6), "held_out_alike": (0, 6)},
+    "de": {"coerce": (19, 20), "held_out": (1, 6), "held_out_alike": (0, 6)},
 }
 
 
@@ -164,18 +165,14 @@ FOUND = {
 def test_coercion_is_found_in_six_languages_and_tutoring_is_not(language: str) -> None:
     text = (PROMPTS / "reasoning.yaml").read_text(encoding="utf-8")
     data: Any = read_tree(text, "prompts").data
-    sets = data[language]
-    hits = {
-        name: sum(weight(REASONING, prompt) >= LEAST for prompt in prompts)
-        for name, prompts in sets.items()
+    told = {
+        name: (sum(weight(REASONING, prompt) >= LEAST for prompt in prompts), len(prompts))
+        for name, prompts in data[language].items()
     }
-    least, of, alike = FOUND[language]
-    assert (hits["coerce"], len(sets["coerce"])) == (least, of)
-    assert hits["tutoring"] + hits["evals"] == alike
-    # What no lexicon foresees: said on the rule's page.
-    assert hits["novel"] == 0
-    weak = [weight(REASONING, prompt) for prompt in sets["evals"]]
-    assert max(weak) * 1.5 < LEAST, "a thinking budget alone makes no eval a hit"
+    assert {name: told[name] for name in FOUND[language]} == FOUND[language]
+    calm = [*data[language]["tutoring"], *data[language]["evals"]]
+    # Nor does a thinking budget alone make a hit of them.
+    assert max(weight(REASONING, prompt) for prompt in calm) * 1.5 < LEAST
 
 
 @pytest.mark.parametrize(
