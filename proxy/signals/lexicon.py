@@ -126,7 +126,8 @@ class Lexicon:
             for at, part in enumerate(parts):
                 for term in part:
                     owners.setdefault(term, []).append((number, at))
-            telling.update(max(parts, key=lambda part: sum(map(len, part)) / len(part)))
+            rarest = max(parts, key=_mean_length)
+            telling.update(rarest)
         self._owners = tuple(owners.values())
         self._telling = frozenset(at for at, term in enumerate(owners) if term in telling)
         """Terms of which one must be there: of a structure its part of the longest, hence rarest, words."""
@@ -202,6 +203,10 @@ class Lexicon:
             for number, places in stands.items()
             if _near(places, self.entries[number])
         ]
+
+
+def _mean_length(part: list[bytes]) -> float:
+    return sum(map(len, part)) / len(part)
 
 
 def _near(places: list[tuple[int, int]], entry: Entry) -> bool:
