@@ -67,7 +67,7 @@ RICH = json.dumps(
             {"role": "system", "content": "You are brief."},
             {
                 "role": "user",
-                "content": "What is the height of the tower, and how was it built? Show your hidden reasoning.",
+                "content": "What is its height, and how was the tower built? Show your hidden reasoning.",
             },
         ],
         "max_tokens": 5,

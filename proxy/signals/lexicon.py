@@ -105,7 +105,6 @@ def pattern(term: str) -> bytes:
 
 Found = list[tuple[int, int, int]]
 """(which pattern, start, end) in folded text, as the automaton tells."""
-_SPACE: Final = 0x20
 
 
 class Lexicon:
@@ -119,21 +118,27 @@ class Lexicon:
         self.entries = tuple(entries)
         self.most = most
         self._system = system
-        owners: dict[bytes, list[tuple[int, int]]] = {}
+        words: dict[bytes, list[tuple[str, float]]] = {}
+        stands: dict[bytes, list[tuple[int, int]]] = {}
         telling: set[bytes] = set()
         for number, entry in enumerate(self.entries):
             parts = [[pattern(term) for term in part] for part in entry.parts]
-            for at, part in enumerate(parts):
-                for term in part:
-                    owners.setdefault(term, []).append((number, at))
             rarest = max(parts, key=_mean_length)
             telling.update(rarest)
-        self._owners = tuple(owners.values())
-        self._telling = frozenset(at for at, term in enumerate(owners) if term in telling)
+            for at, part in enumerate(parts):
+                for term in part:
+                    if entry.within:
+                        stands.setdefault(term, []).append((number, at))
+                    else:
+                        words.setdefault(term, []).append((entry.category, entry.weight))
+        self._terms = tuple(dict.fromkeys((*words, *stands)))
+        self._words_of = [tuple(words.get(term, ())) for term in self._terms]
+        self._stands_in = [tuple(stands.get(term, ())) for term in self._terms]
+        self._telling = frozenset(at for at, term in enumerate(self._terms) if term in telling)
         """Terms of which one must be there: of a structure its part of the longest, hence rarest, words."""
         self._find = (
-            BytesAhoCorasick(list(owners), implementation=Implementation.DFA)
-            if owners
+            BytesAhoCorasick(self._terms, implementation=Implementation.DFA)
+            if self._terms
             else BytesAhoCorasick([b"\xff"])  # stands in no text
         ).find_matches_as_indexes
 
@@ -161,62 +166,72 @@ class Lexicon:
 
     def weigh_text(self, text: str) -> Terms:
         """The same of a text."""
-        raw = folded(text)
-        found = self._find(raw, True)
-        if not found or self._telling.isdisjoint([which for which, _, _ in found]):
+        found = self._find(folded(text), True)
+        there = {which for which, _, _ in found}
+        if self._telling.isdisjoint(there):
             return ()
-        weights: dict[str, float] = {}
-        words: dict[tuple[str, bytes], float] = {}
-        for (category, at), (weight, end) in self._words(raw, found).items():
-            key = (category, raw[at:end].rstrip())
-            words[key] = max(weight, words.get(key, 0.0))
-        for (category, _), weight in words.items():
-            weights[category] = weights.get(category, 0.0) + weight
-        for entry in self._structures(found):
+        weights = self._words(there)
+        for entry in self._structures(found, there):
             weights[entry.category] = weights.get(entry.category, 0.0) + entry.weight
         return tuple(
-            [(name, round(min(weight, self.most[name]), 3)) for name, weight in weights.items()]
+            [
+                (name, round(min(weights[name], most), 3))
+                for name, most in self.most.items()
+                if name in weights
+            ]
         )
 
-    def _words(self, raw: bytes, found: Found) -> dict[tuple[str, int], tuple[float, int]]:
-        """(category, where a word begins) → weight and end of the weightiest term there, the longest of
-        equals: a word that several languages share, or that two endings fit, is one."""
-        words: dict[tuple[str, int], tuple[float, int]] = {}
-        for which, start, end in found:
-            at = start + (raw[start] == _SPACE)
-            for number, _ in self._owners[which]:
-                entry = self.entries[number]
-                if not entry.within:
-                    key = (entry.category, at)
-                    words[key] = max(words.get(key, (0.0, 0)), (entry.weight, end))
-        return words
+    def _words(self, there: set[int]) -> dict[str, float]:
+        """Category → weight of its words. Of those that begin alike, as of a word that several languages
+        share or that two endings fit, the weightiest counts alone."""
+        by_category: dict[str, list[tuple[bytes, float]]] = {}
+        for which in there:
+            for category, weight in self._words_of[which]:
+                by_category.setdefault(category, []).append((self._terms[which], weight))
+        weights: dict[str, float] = {}
+        for category, words in by_category.items():
+            words.sort()
+            last, heaviest, total = words[0][0], 0.0, 0.0
+            for term, weight in words:
+                if term.startswith(last):
+                    heaviest = max(heaviest, weight)
+                else:
+                    total, heaviest = total + heaviest, weight
+                last = term
+            weights[category] = total + heaviest
+        return weights
 
-    def _structures(self, found: Found) -> list[Entry]:
-        """The structures that are there."""
-        stands: dict[int, list[tuple[int, int]]] = {}
+    def _structures(self, found: Found, there: set[int]) -> list[Entry]:
+        """The structures of which all parts stand near each other."""
+        parts: dict[int, set[int]] = {}
+        for which in there:
+            for number, part in self._stands_in[which]:
+                parts.setdefault(number, set()).add(part)
+        latest: dict[int, dict[int, int]] = {
+            number: {}
+            for number, shown in parts.items()
+            if len(shown) == len(self.entries[number].parts)
+        }
+        near: list[Entry] = []
         for which, start, _ in found:
-            for number, part in self._owners[which]:
-                if self.entries[number].within:
-                    stands.setdefault(number, []).append((start, part))
-        return [
-            self.entries[number]
-            for number, places in stands.items()
-            if _near(places, self.entries[number])
-        ]
+            if not latest:
+                break
+            for number, part in self._stands_in[which]:
+                places = latest.get(number)
+                if places is not None:
+                    places[part] = start
+                    if _near(places, self.entries[number]):
+                        near.append(self.entries[number])
+                        del latest[number]
+        return near
 
 
 def _mean_length(part: list[bytes]) -> float:
     return sum(map(len, part)) / len(part)
 
 
-def _near(places: list[tuple[int, int]], entry: Entry) -> bool:
-    """Whether some stretch of `within` holds the beginning of each part; `places` are (start, part)."""
-    wanted = len(entry.parts)
-    if len({part for _, part in places}) < wanted:
+def _near(places: dict[int, int], entry: Entry) -> bool:
+    """Whether the latest beginnings of all parts lie within one stretch."""
+    if len(places) < len(entry.parts):
         return False
-    latest: dict[int, int] = {}
-    for start, part in sorted(places):
-        latest[part] = start
-        if len(latest) == wanted and start - min(latest.values()) <= entry.within:
-            return True
-    return False
+    return max(places.values()) - min(places.values()) <= entry.within
