@@ -283,7 +283,7 @@ async def test_an_answer_without_end_is_cut() -> None:
     async with service() as one, asking(one.url) as asked:
 
         async def endless(request: web.Request) -> web.StreamResponse:
-            return web.Response(body=b" " * 100_000)
+            return web.Response(body=b'{"categories": {}}' + b" " * 100_000)
 
         one.answer = endless
         asked.put("question")
@@ -305,9 +305,9 @@ rules:
 SAID = "Something that no lexicon knows"
 
 
-def asks(text: str) -> bytes:
+def asks(text: str, key: str = "sk-1") -> bytes:
     body = {"model": "m", "messages": [{"role": "user", "content": text}]}
-    return post(json.dumps(body).encode(), headers=("Authorization: Bearer sk-1",))
+    return post(json.dumps(body).encode(), headers=(f"Authorization: Bearer {key}",))
 
 
 async def told(excise: Inside, result: str, count: int) -> None:
@@ -323,7 +323,7 @@ async def test_a_rule_that_says_so_counts_what_the_classifier_tells(tmp_path: Pa
         service() as one,
         raw_upstream(replying(plain())) as upstream,
         excise_inside(
-            tmp_path, upstream.url, POLICY % "true", classifier={"url": one.url}
+            tmp_path, upstream.url, POLICY % "true", classifier={"url": one.url, "concurrent": 1}
         ) as excise,
     ):
         for number in range(2):
@@ -333,7 +333,9 @@ async def test_a_rule_that_says_so_counts_what_the_classifier_tells(tmp_path: Pa
         event = await excise.log.wait_for(decision="throttle")
         assert event["evidence"]["topic"] == "biology"
         # What we refused is asked nobody about, and no event holds a text.
-        assert len(one.asked) == 2
+        assert (await excise.exchange(asks("last", "sk-2")))[0] == 200
+        await told(excise, "answered", 3)
+        assert [asked["text"] for asked in one.asked] == [f"{SAID} a", f"{SAID} b", "last"]
         assert SAID not in str(excise.log.events) + str(event)
 
 
