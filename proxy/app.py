@@ -22,6 +22,8 @@ from proxy.admin.boards import board_routes
 from proxy.admin.health import Readiness, health_app
 from proxy.background import REVOKED, Background
 from proxy.batches import BatchBook
+from proxy.classifier import Result
+from proxy.classify import Classification
 from proxy.client.accounts import Accounts, load_accounts
 from proxy.client.proofs import Proofs
 from proxy.client.proven import ProvenKeys
@@ -125,6 +127,7 @@ class App:
         watch = Watch(asyncio.get_running_loop())
         self._opened.callback(watch.close)
         self._edge = assembly.make_edge(settings, upstream, watch)
+        self._start_classifier()
         self._pipeline = self._make_pipeline()
         listener = Listener(
             self._pipeline.run,
@@ -253,9 +256,25 @@ class App:
             settler.start()
             self._opened.push_async_callback(settler.close, SETTLE_PATIENCE_S)
 
+    def _start_classifier(self) -> None:
+        self._classifier = assembly.make_classifier(
+            self._settings,
+            self._secret,
+            self._clock,
+            on_result=self._classified,
+            on_state=self._classifier_state,
+            on_fault=self._task_fault,
+        )
+        if self._classifier is not None:
+            self._classifier.start()
+            self._opened.push_async_callback(self._classifier.close)
+        elif self.policy.classifies:
+            self._log.say("classifier_missing")
+
     def _make_pipeline(self) -> Pipeline:
         settings, clock = self._settings, self._clock
         proven = ProvenKeys()
+        classifier = self._classifier
         identifier = self._identifier = assembly.make_identifier(
             settings,
             self._secret,
@@ -294,6 +313,13 @@ class App:
             clock=clock,
             emit=self._emit,
             on_fault=self._fault,
+            classify=None
+            if classifier is None
+            else Classification(
+                classifier.put,
+                self._settler.put,
+                lambda ops: self._local_settler.put(self._store.shared(ops)),
+            ),
         )
 
     def _look_after(self, files: InForce) -> None:
@@ -373,6 +399,15 @@ class App:
     def _lost(self, count: int) -> None:
         self.metrics.unsettled.inc(count)
         self._log.alert("settlements_lost", count=count)
+
+    def _classified(self, result: Result) -> None:
+        self.metrics.classifications.counts[(result,)] += 1
+
+    def _classifier_state(self, answers: bool, reason: str) -> None:
+        if answers:
+            self._log.say("classifier_up")
+        else:
+            self._log.say("classifier_down", reason=reason)
 
     def _store_state(self, state: State, reason: str) -> None:
         self.readiness.note("store", state)

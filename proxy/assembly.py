@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
+from proxy.classifier import Classifier, Result
 from proxy.client.accounts import Accounts
 from proxy.client.address import AddressResolver
 from proxy.client.identity import Gateway, Identifier
@@ -115,6 +117,34 @@ def make_upstream(settings: Settings, url: str) -> UpstreamPool:
     except OSError as error:
         raise ConfigurationError(f"upstream TLS files: {error.strerror or error}") from None
     return UpstreamPool(url, connect_timeout=upstream.connect_timeout, tls=tls)
+
+
+def make_classifier(
+    settings: Settings,
+    secret: Secret,
+    clock: Clock,
+    *,
+    on_result: Callable[[Result], None],
+    on_state: Callable[[bool, str], None],
+    on_fault: Callable[[BaseException], None],
+) -> Classifier | None:
+    """Who is asked what prompts are about, where the operator names somebody."""
+    classifier = settings.classifier
+    if classifier.url is None:
+        return None
+    return Classifier(
+        classifier.url,
+        clock=clock,
+        item_hash=secret.item_hash,
+        on_result=on_result,
+        on_state=on_state,
+        on_fault=on_fault,
+        timeout=classifier.timeout,
+        max_queue=classifier.max_queue,
+        concurrent=classifier.concurrent,
+        cache_entries=classifier.cache_entries,
+        cache_ttl=classifier.cache_ttl,
+    )
 
 
 def make_listener_tls(settings: Settings) -> ListenerTls | None:

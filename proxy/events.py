@@ -88,6 +88,10 @@ FIELDS: Final[dict[str, tuple[str, str]]] = {
     "request.system": ("text", "keyed fingerprint of the system prompt, variable parts masked"),
     "request.template": ("text", "keyed fingerprint of how the newest prompt begins"),
     "request.language": ("text", "of the newest prompt, as far as small words or script tell"),
+    "request.terms": (
+        "object",
+        "of each lexicon that the newest prompt holds something of: categories and their weights",
+    ),
     "request.tools": ("number", "tools declared"),
     "request.logprobs": ("flag", "whether log probabilities were asked for"),
     "request.prompt_logprobs": (
@@ -167,6 +171,17 @@ OTHER_EVENTS: Final[dict[str, tuple[Level, str, tuple[str, ...]]]] = {
         "warning",
         "the store may forget counters to make room: its maxmemory-policy is not noeviction",
         ("policy",),
+    ),
+    "classifier_down": (
+        "warning",
+        "the classifier has failed three times in a row and is left alone for a while",
+        ("reason",),
+    ),
+    "classifier_up": ("info", "the classifier answers again", ()),
+    "classifier_missing": (
+        "warning",
+        "a rule says `classifier: true`, and no `classifier.url` is set; its lexicon counts alone",
+        (),
     ),
     "secret_mismatch": (
         "error",
@@ -380,6 +395,8 @@ def _add_signals(event: Event, signals: Signals) -> None:
         event["request.template"] = signals.template
     if signals.language is not None:
         event["request.language"] = signals.language
+    if signals.terms:
+        event["request.terms"] = {name: dict(found) for name, found in signals.terms}
 
 
 def _add_findings(event: Event, visit: Visit) -> None:

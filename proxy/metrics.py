@@ -75,6 +75,12 @@ class Metrics:
             ("store",),
             registry,
         )
+        self.classifications = Tally(
+            "excise_classifications",
+            "Prompts for the classifier: answered, cached, failed, dropped (no room), skipped (it rests).",
+            ("result",),
+            registry,
+        )
         self.reloads = Counter(
             "excise_reloads",
             "Policies and accounts files loaded anew: ok or refused.",

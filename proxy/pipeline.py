@@ -78,7 +78,9 @@ class Pipeline:
         clock: Clock,
         emit: Callable[[Visit, Exchange], None],
         on_fault: Callable[[str, BaseException], None],
+        classify: Callable[[Judgement], None] | None = None,
     ) -> None:
+        """`classify` has a classifier asked about a served request; nobody is where it is None."""
         self.policy = policy
         self.mode: Mode = mode
         self._identifier = identifier
@@ -92,6 +94,7 @@ class Pipeline:
         self._emit = emit
         self._on_fault = on_fault
         self._estimates = Estimates()
+        self._classify = classify
 
     @property
     def mode_in_force(self) -> Mode:
@@ -432,9 +435,12 @@ class Pipeline:
         if visit.judgement is not None:
             if visit.refused:
                 self._judge.take_back(visit.judgement)
-            self._judge.settle(visit.judgement, outcome_of(visit, exchange.progress))
+            outcome = outcome_of(visit, exchange.progress)
+            self._judge.settle(visit.judgement, outcome)
             if visit.policy.estimates:
                 learn(self._estimates, visit, exchange.progress)
+            if self._classify is not None and outcome.served:
+                self._classify(visit.judgement)
         client, route = visit.client, visit.route
         if client is None or not client.unproven or visit.refused or visit.refusal is not None:
             return

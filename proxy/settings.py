@@ -91,6 +91,22 @@ Networks = Annotated[
 Paths = Annotated[tuple[Path, ...], BeforeValidator(_paths)]
 
 
+def _url(value: str | None) -> str | None:
+    if value is None:
+        return None
+    try:
+        parts = urlsplit(value)
+        sound = parts.port is None or parts.port > 0
+    except ValueError:
+        raise ValueError("must be a URL with a port from 1 to 65535") from None
+    named = parts.scheme in {"http", "https"} and parts.hostname
+    if not (named and sound and _PRINTABLE(value)):
+        raise ValueError("must be an http:// or https:// URL")
+    if parts.query or parts.fragment or "@" in parts.netloc:
+        raise ValueError("must have no query, fragment or user name")
+    return value
+
+
 class _Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -122,19 +138,7 @@ class UpstreamSettings(_Settings):
     @field_validator("url")
     @classmethod
     def _check_url(cls, value: str | None) -> str | None:
-        if value is None:
-            return None
-        try:
-            parts = urlsplit(value)
-            sound = parts.port is None or parts.port > 0
-        except ValueError:
-            raise ValueError("must be a URL with a port from 1 to 65535") from None
-        named = parts.scheme in {"http", "https"} and parts.hostname
-        if not (named and sound and _PRINTABLE(value)):
-            raise ValueError("must be an http:// or https:// URL")
-        if parts.query or parts.fragment or "@" in parts.netloc:
-            raise ValueError("must have no query, fragment or user name")
-        return value
+        return _url(value)
 
 
 class TlsSettings(_Settings):
@@ -238,6 +242,27 @@ class NetworksSettings(_Settings):
         return value
 
 
+class ClassifierSettings(_Settings):
+    """A service of the operator's that is sent prompts, for rules that say `classifier: true`."""
+
+    url: str | None = None
+    """Where prompts are posted; nobody is asked where absent."""
+    timeout: Seconds = 2.0
+    """For one answer as a whole."""
+    max_queue: int = Field(default=256, ge=1, le=65_536)
+    """Prompts that wait to be asked about; what comes beyond is dropped."""
+    concurrent: int = Field(default=4, ge=1, le=256)
+    """Prompts that are asked about at one time."""
+    cache_entries: int = Field(default=4096, ge=1, le=1_000_000)
+    """Answers that are remembered, by a keyed hash of the prompt."""
+    cache_ttl: Seconds = 3600.0
+
+    @field_validator("url")
+    @classmethod
+    def _check_url(cls, value: str | None) -> str | None:
+        return _url(value)
+
+
 class Settings(_Settings):
     """Everything about the process."""
 
@@ -266,6 +291,7 @@ class Settings(_Settings):
     rewrites them stands in front, that is where `client_address.from` is `peer`."""
     gateway: GatewaySettings = GatewaySettings()
     networks: NetworksSettings = NetworksSettings()
+    classifier: ClassifierSettings = ClassifierSettings()
     limits: Limits = Limits()
     drain: Drain = Drain()
     log: Log = Log()

@@ -19,6 +19,7 @@ FORBIDDEN = {
     "rules": (*IO, "proxy.edge", "proxy.policy", "proxy.dialects"),
     "policy": (*IO, "proxy.edge", "proxy.dialects"),
     "counters": ("proxy.edge", "proxy.policy", "proxy.rules", "proxy.dialects"),
+    "classify.py": (*IO, "proxy.edge", "proxy.dialects"),
     "derive.py": (*IO, "proxy.edge", "proxy.policy", "proxy.rules", "proxy.dialects"),
     "signals": (
         *IO,

@@ -166,6 +166,11 @@ class Policy(BaseModel):
         return any(rule.leases for rule in self.rules)
 
     @cached_property
+    def classifies(self) -> bool:
+        """Whether some rule asks a classifier."""
+        return any(rule.asks_classifier for rule in self.rules)
+
+    @cached_property
     def _on_identity(self) -> tuple[RuleKind, ...]:
         return tuple(rule for rule in self.rules if not self._waits(rule))
 

@@ -14,9 +14,12 @@ from proxy.rules.machine_pace import MachinePace
 from proxy.rules.prompt_diversity import PromptDiversity
 from proxy.rules.prompt_template import PromptTemplate
 from proxy.rules.rate_limit import RateLimit
+from proxy.rules.reasoning_elicitation import ReasoningElicitation
 from proxy.rules.request_shape import RequestShape
 from proxy.rules.reseller_key import ResellerKey
+from proxy.rules.sensitive_topics import SensitiveTopics
 from proxy.rules.token_budget import TokenBudget
+from proxy.signals.lexicon_file import read_lexicon
 from proxy.signals.marks import read_marks
 from proxy.signals.wants import Mistaken
 
@@ -32,10 +35,13 @@ RULE_KINDS: Final[tuple[type[RuleKind], ...]] = (
     RequestShape,
     TokenBudget,
     Concurrency,
+    ReasoningElicitation,
+    SensitiveTopics,
 )
 
 DATA_FILES: Final[dict[str, Callable[[Any, Mistaken], Sized]]] = {
     "marks": lambda data, mistake: read_marks(data, mistake).marks,
+    "categories": lambda data, mistake: read_lexicon(data, mistake).categories,
 }
 """Files beside a policy that rules read: the key that tells what one is → who reads it, for checking."""
 
@@ -43,8 +49,6 @@ COMING_KINDS: Final = frozenset(
     {
         "expression",
         "listed",
-        "reasoning_elicitation",
-        "sensitive_topics",
     }
 )
 """Kinds of the policy language that this version cannot carry out: a load error that says so."""

@@ -8,7 +8,7 @@ I/O, writes no answer and reads no clock.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, ClassVar, Final, Literal, Self
 
@@ -167,6 +167,11 @@ class RuleKind(BaseModel):
         """What is to be looked for in how requests are written."""
         return ()
 
+    @property
+    def asks_classifier(self) -> bool:
+        """Whether the process's classifier, where there is one, looks at what it counts."""
+        return False
+
     # Worked out once, at load: a cached property is a plain attribute from its second reading on,
     # where pydantic's private attributes cost a call of `__getattr__` each time.
 
@@ -230,4 +235,11 @@ class RuleKind(BaseModel):
 
         What a refused request has counted is taken back besides, unless the rule counts attempts.
         """
+        raise NotImplementedError
+
+    def classified(
+        self, ops: Sequence[Op], readings: Sequence[Reading], categories: Mapping[str, float]
+    ) -> tuple[Op, ...]:
+        """What is counted once the classifier has told what a served prompt is about, and how surely;
+        `ops` are its counters as they were carried out."""
         raise NotImplementedError

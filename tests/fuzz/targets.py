@@ -22,6 +22,7 @@ from aiohttp.streams import StreamReader
 from aiohttp.test_utils import make_mocked_request
 
 from proxy.batchfile import BatchFile
+from proxy.classifier import WrongAnswerError, read_categories
 from proxy.client.address import AddressResolver, subnet
 from proxy.client.credentials import find_key, strip_key_parameter
 from proxy.dialects.batchline import read_line
@@ -38,9 +39,11 @@ from proxy.networks.container import unpack
 from proxy.networks.feed import read_entries
 from proxy.policy.load import PolicyError, parse
 from proxy.policy.mistake import Mistake
+from proxy.policy.yamltree import read_tree
 from proxy.signals.client_stack import client_stack
 from proxy.signals.json_style import escapes_html, json_style
 from proxy.signals.language import language_group
+from proxy.signals.lexicon_file import read_lexicon
 from proxy.signals.plain import plain
 from proxy.signals.sketch import prompt_sketch
 from proxy.signals.template import prompt_template, system_template
@@ -291,10 +294,28 @@ def texts(data: bytes) -> None:
     )
 
 
+def lexicon(data: bytes) -> None:
+    """A lexicon's file is read with the place of each mistake, and weighs any text within its bounds."""
+    text = data.decode("utf-8", "replace")
+    tree = read_tree(text, "lexicon.yaml")
+    made = read_lexicon(tree.data, tree.mistake, "lexicon")
+    if tree.mistakes:
+        return
+    assert made.entries
+    for name, weight in made.weigh_text(text):
+        assert 0 < weight <= made.most[name]
+
+
+def categories(data: bytes) -> None:
+    """A classifier's answer holds confidences, or is none."""
+    with contextlib.suppress(WrongAnswerError):
+        assert all(0 <= sure <= 1 for sure in read_categories(data).values())
+
+
 TARGETS: Final[dict[str, Target]] = {
     one.__name__: one
     for one in (
         *(bodies, batch_line, batch_file, upload_form, sse, replies, path, forwarding),
-        *(credentials, policy, networks, texts),
+        *(credentials, policy, networks, texts, lexicon, categories),
     )
 }
