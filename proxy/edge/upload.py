@@ -65,7 +65,7 @@ class Form:
         """The form written anew. Raises UploadRefused; then its end has not been given."""
         try:
             form = await self._request.multipart()
-            while (part := await self._within(form.next())) is not None:
+            while (part := await self._within(self._next(form))) is not None:
                 async for piece in self._part(part):
                     yield piece
         except (ValueError, AssertionError, web.HTTPException):
@@ -76,6 +76,15 @@ class Form:
             raise UploadRefused(MALFORMED_FORM)
         self._must(await self._inspector.finish())
         yield f"--{self._boundary}--\r\n".encode()
+
+    @staticmethod
+    async def _next(form: MultipartReader) -> object:
+        """The next part. A first field `_charset_` is no part to aiohttp, which bounds it by an error of
+        its own; nothing here is read by it, and it does not go on."""
+        try:
+            return await form.next()
+        except RuntimeError:
+            raise UploadRefused(MALFORMED_FORM) from None
 
     async def _within(self, coming: object) -> object:
         try:
