@@ -97,7 +97,7 @@ class Pipeline:
             else:
                 visit.forwarded = True
                 refusal = await exchange.forward(self._forwarding.of(visit))
-                visit.refused = visit.file is not None and visit.file.refusal is not None
+                visit.refused = visit.file is not None and _ended_here(visit.file, refusal)
             if refusal is not None:
                 self._answer(exchange, visit, refusal)
         except (asyncio.CancelledError, ConnectionError):
@@ -367,6 +367,11 @@ class Pipeline:
         status = exchange.progress.status
         if serves_a_model and status is not None and 200 <= status < 300:
             self._proofs.record(client)
+
+
+def _ended_here(file: BatchFile, refusal: Refusal | None) -> bool:
+    """Whether an upload was refused on its way, by a rule or for its form, and not lost upstream."""
+    return file.refusal is not None or (refusal is not None and refusal.status < 500)
 
 
 def _refused_by(judgement: Judgement) -> Refusal | None:
