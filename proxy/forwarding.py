@@ -53,7 +53,9 @@ class Forwarding:
                 body, asked = changed, True
         own = ((b"X-Excise-Request-Id", visit.id.encode("ascii")),)
         streams = read is not None and read.ask.stream
-        return Forward(query, body, drop, add, own, streams, visit.file, _observing(visit, asked))
+        alone = body is not None and read is None
+        observe = _observing(visit, asked)
+        return Forward(query, body, drop, add, own, streams, alone, visit.file, observe)
 
 
 def _observing(visit: Visit, asked: bool) -> Callable[[int, bool], ReplyReader | None]:

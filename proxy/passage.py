@@ -58,6 +58,9 @@ class Forward:
     """Headers of our own on the reply."""
     streams: bool
     """Whether a stream was asked for: then a reply of unknown length is one, whatever its type."""
+    alone: bool
+    """Whether the body goes on unread: an upstream that leaves it unread, too, would take it for its
+    next request, so that the connection must not carry another."""
     file: FileInspector | None
     """Who looks at the file of an upload, which goes on as it comes in place of `body`."""
     observe: Callable[[int, bool], ReplyReader | None]

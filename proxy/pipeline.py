@@ -117,7 +117,7 @@ class Pipeline:
                     forward.ready = partial(self._note_file, visit)
                 visit.forwarded = True
                 refusal = await exchange.forward(forward)
-                visit.refused = visit.file is not None and visit.file.refusal is not None
+                visit.refused = visit.file is not None and _ended_here(visit.file, refusal)
             if refusal is not None:
                 self._answer(exchange, visit, refusal)
         except (asyncio.CancelledError, ConnectionError):
@@ -466,6 +466,11 @@ def _made(visit: Visit, status: int | None) -> bool:
     if visit.refused or (status is not None and 400 <= status < 500):
         return False
     return visit.refusal is None or visit.refusal.reason != "upstream_unreachable"
+
+
+def _ended_here(file: BatchFile, refusal: Refusal | None) -> bool:
+    """Whether an upload was refused on its way, by a rule or for its form, and not lost upstream."""
+    return file.refusal is not None or (refusal is not None and refusal.status < 500)
 
 
 def _refused_by(judgement: Judgement) -> Refusal | None:

@@ -1,9 +1,10 @@
 """
 The caller's API key, wherever the served APIs carry it. Pure, on raw bytes.
 
-`Authorization: Bearer`, `x-api-key` (Anthropic), `api-key` (Azure), `x-goog-api-key` and `?key=`
-(Gemini; Google's APIs also read an OAuth token out of the query). Two different keys in one request
-are refused: the upstream might honour the other one.
+`Authorization: Bearer`, `x-api-key` (Anthropic), `api-key` (Azure), `Ocp-Apim-Subscription-Key` (Azure's
+API management), `x-goog-api-key` and `?key=` (Gemini; Google's APIs also read an OAuth token out of the
+query), and the query names of gateways. Two different keys in one request are refused: the upstream might
+honour the other one.
 """
 
 from __future__ import annotations
@@ -15,11 +16,21 @@ from urllib.parse import unquote_to_bytes
 from proxy.errors import Refusal
 from proxy.head import Head
 
-CREDENTIAL_HEADERS: Final = ("Authorization", "x-api-key", "api-key", "x-goog-api-key")
+CREDENTIAL_HEADERS: Final = (
+    "Authorization",
+    "x-api-key",
+    "api-key",
+    "x-goog-api-key",
+    "Ocp-Apim-Subscription-Key",
+)
 MAX_KEY_BYTES: Final = 4096
 _KEY = re.compile(rb"[\x21-\x7e]{1,4096}\Z").match
 _NAMES: Final = frozenset(name.lower().encode() for name in CREDENTIAL_HEADERS)
-_PARAMETERS: Final = frozenset({b"key", b"$key", b"access_token", b"$access_token", b"oauth_token"})
+_PARAMETERS: Final = frozenset(
+    {b"key", b"apikey", b"xapikey", b"subscriptionkey", b"token", b"accesstoken", b"oauthtoken"}
+)
+"""Query names in lower case without what stands between their words: `api_key`, `$Api-Key`, `apiKey`."""
+_BETWEEN: Final = b"-_.$+ "
 
 MALFORMED = Refusal(
     401, "malformed_key", "The API key is malformed: printable ASCII without spaces is expected."
@@ -56,16 +67,24 @@ def _in_headers(head: Head) -> list[bytes | None]:
     return keys
 
 
-def _in_query(query: str) -> list[bytes]:
+def _in_query(query: str) -> list[bytes | None]:
     if not query:
         return []
-    return [
-        unquote_to_bytes(part.partition("=")[2]) for part in query.split("&") if _carries_key(part)
-    ]
+    return [_value(part) for part in query.split("&") if _carries_key(part)]
+
+
+def _value(parameter: str) -> bytes | None:
+    """None where a server that ends parameters at semicolons, too, would read another key."""
+    return None if ";" in parameter else unquote_to_bytes(parameter.partition("=")[2])
 
 
 def _carries_key(parameter: str) -> bool:
-    return unquote_to_bytes(parameter.partition("=")[0]) in _PARAMETERS
+    return any(_names_key(part.partition("=")[0]) for part in parameter.split(";"))
+
+
+def _names_key(name: str) -> bool:
+    plain = unquote_to_bytes(name).partition(b"[")[0]
+    return plain.translate(None, _BETWEEN).lower() in _PARAMETERS
 
 
 def strip_key_parameter(query: str) -> str:

@@ -2,14 +2,17 @@
 Which API surface a request belongs to, matched on the raw path: the table is in `surface.py`.
 
 A path is known only as it is written there. What some upstream could take for a known one (another case,
-a slash at its end) is refused by name, whatever `unknown_routes` says; what no two servers need read alike
-(dot segments, percent-encoded letters) never comes this far (`edge/screen.py`).
+a slash, a dot or something unseen at its end, PUT in place of POST) is refused by name, whatever
+`unknown_routes` says; what no two servers need read alike (dot segments, percent-encoded letters) never
+comes this far (`edge/screen.py`).
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import Final
+from urllib.parse import unquote
 
 from proxy.dialects.anthropic_batches import ANTHROPIC_BATCHES
 from proxy.dialects.anthropic_complete import ANTHROPIC_COMPLETE
@@ -45,7 +48,10 @@ DIALECTS: Final[tuple[Dialect, ...]] = (
 """All that are served. The first one's error format is used where nothing hints at another."""
 
 VARIANT: Final = "path_variant"
-"""The name of what is a known path but for its case or a slash at its end."""
+"""The name of what is a known route but for its writing or its method."""
+
+_CARRYING = frozenset({"PATCH", "POST", "PUT"})
+"""Methods with a body. A server that routes by the path alone reads it whichever it is."""
 
 _BY_NAME = {one.name: one for one in DIALECTS}
 _BY_HEADER = {header: one for one in DIALECTS for header in one.header_hints}
@@ -150,10 +156,19 @@ def find_route(method: str, path: str) -> Route:
     hinted = _by_path(path)
     name = _SHARED if hinted is None else hinted.name
     if node is None or not node.routes:
-        near = _FOLDED.find(path.lower().rstrip("/"))
-        if near is not None and near.routes:
-            return _VARIANTS[name]
-    return _UNKNOWN[name]
+        near = _FOLDED.find(_loosely(path))
+        varies = near is not None and bool(near.routes)
+    else:
+        varies = method in _CARRYING and any(one.kind != "passed" for one in node.routes.values())
+    return (_VARIANTS if varies else _UNKNOWN)[name]
+
+
+def _loosely(path: str) -> str:
+    """A path as the most forgiving upstream could read it: escapes undone, letters of any width and case
+    alike, nothing that cannot be seen, and no dots or slashes behind."""
+    read = unicodedata.normalize("NFKC", unquote(path, errors="ignore")).lower()
+    seen = "".join(one for one in read if unicodedata.category(one)[0] not in "CZM")
+    return "/".join(segment.rstrip(".") for segment in seen.rstrip("/").split("/"))
 
 
 def dialect_for_errors(path: str, headers: RawHeaders) -> Dialect:

@@ -208,6 +208,7 @@ POST,PUT  /upload/v1beta/files        refused  gemini_generate  file_batches
 POST,PUT  /upload/v1alpha/files       refused  gemini_generate  file_batches
 GET       /openai/realtime            refused  openai_chat      realtime
 GET       /ws/{service}               refused  gemini_generate  realtime
+GET       /ws/{service}/{method}      refused  gemini_generate  realtime
 """
 
 _IN_PROJECT: Final = "/projects/{project}/locations/{location}"

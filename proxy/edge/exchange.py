@@ -199,7 +199,9 @@ class HttpExchange:
         if forward.file is not None:
             return self._uploading(forward, forward.file, silence)
         headers = for_upstream(head.headers, forward.drop, forward.add)
-        return UpstreamRequest(head.method, head.path, forward.query, headers, forward.body)
+        return UpstreamRequest(
+            head.method, head.path, forward.query, headers, forward.body, alone=forward.alone
+        )
 
     def _uploading(
         self, forward: Forward, file: FileInspector, silence: Watched

@@ -46,6 +46,7 @@ DECIDING = frozenset(
         b"expect",
         b"forwarded",
         b"host",
+        b"ocp-apim-subscription-key",
         b"te",
         b"transfer-encoding",
         b"upgrade",

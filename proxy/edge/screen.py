@@ -10,10 +10,11 @@ from urllib.parse import unquote
 
 from proxy.edge.headers import DECIDING, malformed
 from proxy.errors import Refusal
-from proxy.head import Head, RawHeaders
+from proxy.head import Head
 
 METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
-
+_BODILESS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS"})
+"""No SDK sends a body with these, and many servers leave one unread: it would be their next request."""
 
 HEADERS_TOO_LARGE = Refusal(
     431, "headers_too_large", "The request line or headers are larger than allowed.", close=True
@@ -31,9 +32,13 @@ _AMBIGUOUS = re.compile(
 """Paths that servers read in different ways. The escapes are those of letters, digits and `-._~:`, which
 some decode before they look for a route, and of `/ \\ ? # % ;` and controls, which some heed."""
 _OVERRIDES = frozenset({"$httpMethod", "$ct"})
+_METHOD_OVERRIDES = frozenset({b"x-http-method", b"x-http-method-override", b"x-method-override"})
 _TELLING = frozenset(
-    map(len, ("Expect", "Connection", "Transfer-Encoding", "X-HTTP-Method-Override"))
+    map(len, ("Expect", "Connection", "Content-Length", "Transfer-Encoding", *_METHOD_OVERRIDES))
 )
+_NAMES = re.compile(rb"[A-Za-z0-9-]*").fullmatch
+"""Header names that all servers tell apart. Gateways of the CGI kind (WSGI, PHP) read `X_Team` and, some
+of them, `X.Team` as `X-Team`, and would heed what is taken off here."""
 _END_TO_END = DECIDING - {b"connection", b"te", b"transfer-encoding", b"upgrade"}
 
 
@@ -55,7 +60,7 @@ def screen(head: Head, version: tuple[int, int], header_bytes: int = 32 * 1024) 
         return _malformed("The query must be ASCII, other characters percent-encoded.")
     if head.query and _overrides(head.query):
         return _malformed("The query must not override the method or the Content-Type.")
-    return _refused_headers(head.headers, version, header_bytes)
+    return _refused_headers(head, version, header_bytes)
 
 
 def _overrides(query: str) -> bool:
@@ -67,11 +72,13 @@ def _overrides(query: str) -> bool:
     return any(unquote(name) in _OVERRIDES for name in names)
 
 
-def _refused_headers(
-    headers: RawHeaders, version: tuple[int, int], header_bytes: int
-) -> Refusal | None:
+def _refused_headers(head: Head, version: tuple[int, int], header_bytes: int) -> Refusal | None:
     """One look at each header. Names are told by their length first: it is the cheapest to ask."""
     size, hosts = 0, 0
+    headers = head.headers
+    if not _NAMES(b"".join([name for name, _ in headers])):
+        return _malformed("Header names may hold letters, digits and hyphens only.")
+    bodiless = head.method in _BODILESS
     for name, value in headers:
         length = len(name)
         size += length + len(value)
@@ -80,7 +87,7 @@ def _refused_headers(
             if not _HOST(value):
                 return _malformed("The Host header is not valid.")
         elif length in _TELLING:
-            refusal = _refused_header(name.lower(), value, version)
+            refusal = _refused_header(name.lower(), value, version, bodiless=bodiless)
             if refusal is not None:
                 return refusal
     if hosts != 1 and (hosts or version == (1, 1)):
@@ -91,7 +98,13 @@ def _refused_headers(
     return _malformed(f"The request is not valid HTTP: {why}.") if why else None
 
 
-def _refused_header(name: bytes, value: bytes, version: tuple[int, int]) -> Refusal | None:
+def _refused_header(
+    name: bytes, value: bytes, version: tuple[int, int], *, bodiless: bool
+) -> Refusal | None:
+    if bodiless and (
+        name == b"transfer-encoding" or (name == b"content-length" and value.strip(b" \t0"))
+    ):
+        return _malformed("DELETE, GET, HEAD and OPTIONS take no body.")
     if name == b"connection":
         if not _END_TO_END.isdisjoint(map(bytes.strip, value.lower().split(b","))):
             return _malformed("The Connection header names a header that is end-to-end.")
@@ -101,7 +114,7 @@ def _refused_header(name: bytes, value: bytes, version: tuple[int, int]) -> Refu
     elif name == b"expect":
         if value.lower() != b"100-continue":
             return EXPECTATION
-    elif name == b"x-http-method-override":
+    elif name in _METHOD_OVERRIDES:
         return _malformed("A header must not override the method.")
     return None
 

@@ -35,8 +35,9 @@ class ListenerTls:
                 context.load_verify_locations(self._client_ca)
                 context.verify_mode = ssl.CERT_REQUIRED
                 # A session that is taken up again would skip the look at the caller's certificate.
+                # TLS 1.2 keeps sessions here, too, which Python has no way to forbid.
+                context.minimum_version = ssl.TLSVersion.TLSv1_3
                 context.num_tickets = 0
-                context.options |= ssl.OP_NO_TICKET
         except OSError as error:
             what = error.strerror or str(error)
             raise ConfigurationError(f"TLS files of the listener: {what}") from None

@@ -95,7 +95,7 @@ class Form:
         """The form written anew. Raises UploadRefused; then its end has not been given."""
         try:
             form = await self._request.multipart()
-            while (part := await self._within(form.next())) is not None:
+            while (part := await self._within(self._next(form))) is not None:
                 async for piece in self._part(part):
                     yield piece
         except (ValueError, AssertionError, web.HTTPException, HttpProcessingError):
@@ -117,6 +117,15 @@ class Form:
         if size < self._held:
             self._memory.give_back(self._held - size)
         self._held = size
+
+    @staticmethod
+    async def _next(form: MultipartReader) -> object:
+        """The next part. A first field `_charset_` is no part to aiohttp, which bounds it by an error of
+        its own; nothing here is read by it, and it does not go on."""
+        try:
+            return await form.next()
+        except RuntimeError:
+            raise UploadRefused(MALFORMED_FORM) from None
 
     async def _within(self, coming: Awaitable[T]) -> T:
         started = self._time()

@@ -37,6 +37,8 @@ class UpstreamRequest:
     body: bytes | None
     parts: AsyncIterator[bytes] | None = None
     """In place of a body in memory: pieces to be sent as they come, the end of which is its end."""
+    alone: bool = False
+    """Whether its connection must carry no other request, and the upstream is told so."""
 
 
 class UpstreamReply(Protocol):

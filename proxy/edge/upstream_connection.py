@@ -52,6 +52,8 @@ class UpstreamConnection(asyncio.Protocol):
         """Whether what is to be written waits for the upstream to read."""
         self._owes = False
         """Whether a body has been begun and not ended."""
+        self._alone = False
+        """Whether the request in work is its last."""
         self._reply: Reply | None = None
         """The reply in work."""
         self._unfit: FailureKind = "reset"
@@ -64,16 +66,19 @@ class UpstreamConnection(asyncio.Protocol):
         *,
         without_body: bool,
         parts: AsyncIterator[bytes] | None = None,
+        alone: bool = False,
     ) -> Reply:
         """
         Send a request and wait for the head of its reply. Raises UpstreamError.
 
         Nothing waits for the request to be written: `body` is in memory anyway, and an upstream that
         answers before it has read all of it is to be heard. `parts` are written chunked as they come, at
-        the upstream's pace; what they raise ends the connection and goes on to the caller.
+        the upstream's pace; what they raise ends the connection and goes on to the caller. After a request
+        that is `alone` the connection carries no other.
         """
         if not self.usable:
             raise UpstreamError(self._unfit)
+        self._alone = alone
         reply = self._reply = Reply(self)
         self._parser.expect(reply, without_body=without_body)
         try:
@@ -197,7 +202,7 @@ class UpstreamConnection(asyncio.Protocol):
         transport = self._transport
         if not (self.usable and self._parser.keep_alive) or self._paused or transport is None:
             return False
-        if self._owes:
+        if self._owes or self._alone:
             return False
         return transport.get_write_buffer_size() == 0
 

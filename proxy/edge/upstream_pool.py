@@ -68,7 +68,11 @@ class UpstreamPool:
             connection = await self._dial.connect(self._connection)
         without_body = request.method == "HEAD"
         return await connection.ask(
-            head, request.body, without_body=without_body, parts=request.parts
+            head,
+            request.body,
+            without_body=without_body,
+            parts=request.parts,
+            alone=request.alone,
         )
 
     async def close(self) -> None:
@@ -96,6 +100,8 @@ class UpstreamPool:
             lines.append(b"Content-Length: %d\r\n" % len(body))
         elif request.method not in _WITHOUT_BODY:
             lines.append(b"Content-Length: 0\r\n")
+        if request.alone:
+            lines.append(b"Connection: close\r\n")
         line = f"{request.method} {target}".encode()
         head = b"%b%b%b\r\n" % (line, self._host_line, b"".join(lines))
         # Everything here has been checked where it came in; a line too many would be another request.

@@ -110,7 +110,34 @@ REFUSED = {
     "another Expect": head(b"Expect: 200-maybe", LENGTH) + CHAT + SMUGGLED,
     "Connection takes the length off": head(b"Connection: content-length", LENGTH) + CHAT,
     "Connection takes the key off": head(b"Connection: Authorization", LENGTH) + CHAT,
+    "Connection takes another key off": head(b"Connection: Ocp-Apim-Subscription-Key", LENGTH)
+    + CHAT,
+    "a length under a name that CGI reads as one": head(b"Content_Length: 4", LENGTH) + CHAT,
+    "an encoding of that kind": head(b"Content_Encoding: gzip", LENGTH) + CHAT,
+    "a forwarding header of that kind": head(b"X_Forwarded_For: 192.0.2.1", LENGTH) + CHAT,
+    "a key of that kind": head(b"X_Api_Key: sk-other", LENGTH) + CHAT,
+    "a header of ours of that kind": head(b"X_Excise_Foo: a", LENGTH) + CHAT,
+    "a team of that kind": head(b"X_Team: a", LENGTH) + CHAT,
+    "a team with a dot": head(b"X.Team: a", LENGTH) + CHAT,
+    "X-HTTP-Method": head(b"X-HTTP-Method: PUT", LENGTH) + CHAT,
+    "X-HTTP-Method-Override": head(b"X-HTTP-Method-Override: PUT", LENGTH) + CHAT,
+    "X_HTTP_Method_Override": head(b"X_HTTP_Method_Override: PUT", LENGTH) + CHAT,
+    "X-Method-Override": head(b"X-Method-Override: PUT", LENGTH) + CHAT,
 }
+for _start in (
+    b"GET /v1/models",
+    b"HEAD /v1/models",
+    b"OPTIONS /v1/models",
+    b"GET /v1/files",
+    b"GET /v1/messages/batches",
+    b"DELETE /v1/responses/resp_1",
+    b"DELETE /v1beta/cachedContents/c1",
+):
+    _name, _line = _start.decode(), _start + b" HTTP/1.1"
+    REFUSED[f"{_name} with a body"] = (
+        head(b"Content-Length: %d" % len(SMUGGLED), start=_line) + SMUGGLED
+    )
+    REFUSED[f"{_name} with chunks"] = head(TE, start=_line) + chunked(SMUGGLED)
 
 
 @pytest.mark.parametrize("name", REFUSED)

@@ -76,6 +76,12 @@ def test_a_path_that_servers_read_differently_goes_nowhere(
         "/v1beta/models/m:generatecontent",
         "/v1beta/models/m:GenerateContent",
         "/v1/Audio/speech",
+        "/v1/chat/completions%20",
+        "/v1/chat/completions%C2%A0",
+        "/v1/chat/completions%E2%80%8B",
+        "/v1/chat/completions.",
+        "/v1/chat/%EF%BD%83ompletions",
+        "/v1beta/models/m:generateContent%20",
     ],
 )
 def test_a_known_path_in_another_writing_is_refused_even_where_unknown_ones_pass(
@@ -87,6 +93,17 @@ def test_a_known_path_in_another_writing_is_refused_even_where_unknown_ones_pass
     assert upstream.requests == []
     event = excise.wait_for("request", reason="refused_route", **{"url.path": target})
     assert event["rule"] == "unknown_routes"
+    assert event["evidence"] == {"route": "path_variant"}
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH"])
+def test_a_known_path_asked_by_another_method_with_a_body_is_refused(
+    excise: Excise, upstream: Recorder, method: str
+) -> None:
+    assert call(excise, method, PLAIN, CHAT)[0] == 404
+    assert upstream.requests == []
+    wanted = {"url.path": PLAIN, "http.request.method": method}
+    event = excise.wait_for("request", reason="refused_route", **wanted)
     assert event["evidence"] == {"route": "path_variant"}
 
 

@@ -85,6 +85,21 @@ def upload(
     return call(excise, "POST", "/v1/files", body, key, (f"Content-Type: {kind}",))[0]
 
 
+def charset(value: bytes) -> tuple[str, bytes]:
+    return 'Content-Disposition: form-data; name="_charset_"', value
+
+
+@pytest.mark.parametrize("size", [32, 100, 100_000])
+def test_a_charset_field_that_names_none_is_a_malformed_form(
+    excise: Excise, answering: Recorder, size: int
+) -> None:
+    sent = form(charset(b"x" * size), purpose(), file(lines(1)))
+    assert upload(excise, sent, f"sk-charset-{size}") == 400
+    event = excise.wait_for("request", **{"url.path": "/v1/files"}, reason="malformed_form")
+    assert event["decision"] == "block"
+    assert answering.requests == []
+
+
 def part_of(body: bytes, name: bytes) -> bytes:
     """A part's data out of a form, by a reading of its own."""
     boundary = body.partition(b"\r\n")[0]

@@ -12,6 +12,26 @@ def head(*headers: tuple[bytes, bytes], query: str = "") -> Head:
     return Head("POST", "/v1/x", query, headers, "192.0.2.1")
 
 
+NAMES = (
+    "Key",
+    "KEY",
+    "api-key",
+    "api_key",
+    "API_Key",
+    "apiKey",
+    "api.key",
+    "api%5Fkey",
+    "x-api-key",
+    "subscription-key",
+    "Subscription_Key",
+    "token",
+    "$oauth_token",
+    "%24oauth-token",
+    "accessToken",
+    "key[]",
+)
+
+
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
@@ -23,7 +43,7 @@ def head(*headers: tuple[bytes, bytes], query: str = "") -> Head:
         (head((b"x-goog-api-key", b"sk-1")), b"sk-1"),
         (head(query="a=1&key=sk-1"), b"sk-1"),
         (head(query="k%65y=sk%2D1"), b"sk-1"),
-        (head(query="monkey=1&keys=2&Key=3"), None),
+        (head(query="monkey=1&keys=2&page_token=3&pageToken=4"), None),
         (head(query="$key=sk-1"), b"sk-1"),
         (head(query="%24key=sk-1&alt=sse"), b"sk-1"),
         (head(query="access_token=sk-1"), b"sk-1"),
@@ -45,6 +65,13 @@ def head(*headers: tuple[bytes, bytes], query: str = "") -> Head:
         (head((b"x-api-key", b"x" * 4097)), MALFORMED),
         (head((b"x-api-key", b"x" * 4096)), b"x" * 4096),
         (head(query="key="), MALFORMED),
+        (head((b"Ocp-Apim-Subscription-Key", b"sk-1")), b"sk-1"),
+        (head((b"ocp-apim-subscription-KEY", b"sk-1"), (b"api-key", b"sk-2")), AMBIGUOUS),
+        *((head(query=f"{name}=sk-1"), b"sk-1") for name in NAMES),
+        *((head((b"api-key", b"sk-2"), query=f"{name}=sk-1"), AMBIGUOUS) for name in NAMES),
+        (head(query="a=1;key=sk-1"), MALFORMED),
+        (head(query="key=sk-1;key=sk-2"), MALFORMED),
+        (head(query="a=1;b=2"), None),
     ],
 )
 def test_find_key(given: Head, expected: object) -> None:
@@ -61,6 +88,8 @@ def test_find_key(given: Head, expected: object) -> None:
         ("a=1&&b", "a=1&&b"),
         ("alt=sse&$key=a&access_token=b&%24key=c&oauth_token=d", "alt=sse"),
         ("monkey=1", "monkey=1"),
+        *((f"a=1&{name}=s&b", "a=1&b") for name in NAMES),
+        ("a=1;key=s&b;c=2", "b;c=2"),
     ],
 )
 def test_the_key_parameter_goes_and_the_rest_stays_byte_for_byte(query: str, left: str) -> None:

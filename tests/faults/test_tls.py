@@ -67,6 +67,18 @@ def connected(excise: Excise, context: ssl.SSLContext) -> http.client.HTTPSConne
     return connection
 
 
+def resumed(
+    excise: Excise, context: ssl.SSLContext, session: ssl.SSLSession | None
+) -> http.client.HTTPSConnection:
+    """A connection that offers to go on with an earlier one's session."""
+    connection = http.client.HTTPSConnection(
+        "127.0.0.1", excise.ports["data"], context=context, timeout=DEADLINE_S
+    )
+    plain = socket.create_connection(("127.0.0.1", excise.ports["data"]), timeout=DEADLINE_S)
+    connection.sock = context.wrap_socket(plain, server_hostname="127.0.0.1", session=session)
+    return connection
+
+
 def status(connection: http.client.HTTPSConnection) -> int:
     connection.request("GET", "/v1/models")
     answer = connection.getresponse()
@@ -169,6 +181,8 @@ def test_where_callers_must_show_a_certificate_nobody_asks_without_one(
         good = authority.caller(authority)
         connection = connected(excise, good)
         assert status(connection) == 200
+        assert isinstance(connection.sock, ssl.SSLSocket)
+        session = connection.sock.session
         connection.close()
         for stranger in (authority.trusting(), other.caller(authority)):
             with refused():
@@ -179,8 +193,41 @@ def test_where_callers_must_show_a_certificate_nobody_asks_without_one(
         excise.wait_for("reloaded", what="tls")
         with refused():
             status(connected(excise, good))
+        with refused():
+            status(resumed(excise, good, session))
         assert status(connected(excise, other.caller(authority))) == 200
         assert "Traceback" not in excise.log_text
+
+
+def test_a_session_is_taken_up_again_only_where_no_certificate_was_looked_at(
+    authority: Authority, tmp_path: Path
+) -> None:
+    files = {"tls_cert_file": str(authority.write_server())}
+    with running_excise(tmp_path, POLICY, **files) as excise:
+        context = authority.trusting()
+        assert reused(excise, context)
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        assert reused(excise, context)
+    files["tls_client_ca_file"] = str(authority.ca_file)
+    with running_excise(tmp_path, POLICY, **files) as excise:
+        context = authority.caller(authority)
+        assert not reused(excise, context)
+        # TLS 1.2 would keep a session by its number, whatever becomes of the authority.
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        with refused():
+            connected(excise, context)
+
+
+def reused(excise: Excise, context: ssl.SSLContext) -> bool:
+    """Whether a second connection goes on with the first one's session."""
+    session = None
+    for _ in range(2):
+        connection = resumed(excise, context, session)
+        assert status(connection) == 200
+        assert isinstance(connection.sock, ssl.SSLSocket)
+        session, again = connection.sock.session, connection.sock.session_reused
+        connection.close()
+    return bool(again)
 
 
 @pytest.mark.parametrize(
