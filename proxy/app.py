@@ -27,6 +27,7 @@ from proxy.client.proven import ProvenKeys
 from proxy.clock import Clock, SystemClock, utc
 from proxy.counters.bounds import SubjectBounds
 from proxy.counters.memory import MemoryStore
+from proxy.counters.redis import RedisStore
 from proxy.counters.resilient import ResilientStore, State
 from proxy.counters.settle import Settler
 from proxy.dialects.routes import dialect_for_errors
@@ -39,6 +40,7 @@ from proxy.events import EventBuilder
 from proxy.forwarding import Forwarding
 from proxy.ids import request_id
 from proxy.judgement import Judge
+from proxy.listing import StoreLists
 from proxy.metrics import Metrics
 from proxy.notices import Board, Notice, Notices
 from proxy.passage import Exchange
@@ -237,8 +239,11 @@ class App:
     def _make_store(self) -> None:
         settings, clock = self._settings, self._clock
         local = MemoryStore(clock=clock)
+        shared = assembly.make_store(settings, clock)
+        read = shared.members if isinstance(shared, RedisStore) else None
+        self.lists = StoreLists(read, clock, self._log.say)
         self._store = ResilientStore(
-            assembly.make_store(settings, clock),
+            shared,
             local,
             clock,
             replicas=settings.replicas,
@@ -280,6 +285,7 @@ class App:
                 self.bans,
                 self.allowances,
                 self.background,
+                lambda: self.lists.tables,
             ),
             background=self.background,
             forwarding=Forwarding(self._credential, ask_usage, identifier.withheld),
@@ -300,6 +306,7 @@ class App:
             on_fault=self._task_fault,
             files=files,
             boards=(self.bans, self.allowances, self.background.board),
+            lists=lambda: self.lists.look(self._pipeline.policy.lists),
         )
         task = asyncio.create_task(self._upkeep.run(), name="upkeep")
 

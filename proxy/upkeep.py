@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -48,6 +48,7 @@ class Upkeep:
         on_fault: Callable[[BaseException], None],
         files: InForce,
         boards: Sequence[Notices],
+        lists: Callable[[], Awaitable[None]],
     ) -> None:
         self._store = store
         self._shared = shared
@@ -59,6 +60,7 @@ class Upkeep:
         self._on_fault = on_fault
         self._files = files
         self._boards = boards
+        self._lists = lists
         self._accepted = False
         self._announce_at: dict[str, float] = {}
         self._checked_at = -STORE_CHECK_S
@@ -87,6 +89,8 @@ class Upkeep:
             with suppress(StoreError):
                 await self._read_boards()
         self._files.look()
+        if self._store.state == "ok":
+            await self._lists()
         self._announce_streams(now)
 
     async def _read_boards(self) -> None:

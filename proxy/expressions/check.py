@@ -76,7 +76,9 @@ def _start(node: Node) -> int:
             return _start(of)
         case Call(target=target) if target is not None:
             return _start(target)
-        case Operation(operator=operator, operands=operands) if len(operands) > 1 or operator == "?:":
+        case Operation(operator=operator, operands=operands) if (
+            len(operands) > 1 or operator == "?:"
+        ):
             return _start(operands[0])
     return node.at
 
@@ -151,7 +153,9 @@ class _Checker:
         if of.name not in GROUPS:
             if of.name == "readings":
                 raise ExpressionError("this rule declares no `counters`", of.at)
-            raise ExpressionError(f"`{of.name}` is no group of facts", of.at, _near(of.name, GROUPS))
+            raise ExpressionError(
+                f"`{of.name}` is no group of facts", of.at, _near(of.name, GROUPS)
+            )
         path = f"{of.name}.{node.field}"
         fact = DECLARED.get(path)
         if fact is None:

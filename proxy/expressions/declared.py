@@ -175,8 +175,13 @@ DECLARED: Final[dict[str, Declared]] = {
     "signals.template": _signal(
         "text", "fingerprint of how it begins, `tpl_…`", lambda s: s.template, "template"
     ),
-    "signals.common_template": _signal(
-        "bool", "whether that is common background", lambda s: s.common_template, "template"
+    "signals.common_template": Declared(
+        "bool",
+        "whether that is common background",
+        lambda f: f.common_template,
+        of_body=True,
+        signal="template",
+        shown=True,
     ),
     "signals.system": _signal(
         "text", "fingerprint of the system prompt, `sys_…`", lambda s: s.system, "system"

@@ -8,6 +8,8 @@ from typing import Any, Final
 from proxy.rules.base import RuleKind
 from proxy.rules.client_fingerprint import ClientFingerprint
 from proxy.rules.datacenter_ip import DatacenterIp
+from proxy.rules.expression import ExpressionRule
+from proxy.rules.listed import Listed, read_entries
 from proxy.rules.logit_probing import LogitProbing
 from proxy.rules.machine_pace import MachinePace
 from proxy.rules.prompt_diversity import PromptDiversity
@@ -28,18 +30,19 @@ RULE_KINDS: Final[tuple[type[RuleKind], ...]] = (
     LogitProbing,
     MachinePace,
     RequestShape,
+    Listed,
+    ExpressionRule,
 )
 
 DATA_FILES: Final[dict[str, Callable[[Any, Mistaken], Sized]]] = {
     "marks": lambda data, mistake: read_marks(data, mistake).marks,
+    "listed": read_entries,
 }
 """Files beside a policy that rules read: the key that tells what one is → who reads it, for checking."""
 
 COMING_KINDS: Final = frozenset(
     {
         "concurrency",
-        "expression",
-        "listed",
         "reasoning_elicitation",
         "sensitive_topics",
         "token_budget",
