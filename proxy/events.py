@@ -112,8 +112,10 @@ FIELDS: Final[dict[str, tuple[str, str]]] = {
     ),
     "expression_errors": (
         "object",
-        "rules and exemptions with an expression that could not be evaluated, and why: "
-        "`absent asn`, `failed`",
+        (
+            "rules and exemptions with an expression that could not be evaluated, and why: "
+            "`absent asn`, `failed`"
+        ),
     ),
     "no_subject": ("list", "rules that found nobody to count"),
     "delayed_s": ("number", "seconds the request was held back"),

@@ -1,5 +1,5 @@
 """
-Lists of whom operators know: accounts, keys, networks and more, from files beside the policy and from Redis.
+Lists of whom operators know: accounts, keys, networks and more, from files and from Redis.
 
 A table is immutable and answers at once: exact entries by a dictionary, networks by one look for each
 prefix length that the list holds. Rules look requests up in it; nothing here does I/O.
@@ -180,7 +180,7 @@ def read_member(member: bytes, more: bytes | None) -> Entry:
     try:
         kind, _, text = member.decode().partition(":")
     except UnicodeDecodeError:
-        raise ValueError("not UTF-8") from None
+        raise ValueError("no text") from None
     if kind not in KINDS:
         raise ValueError("no such kind")
     try:

@@ -1,4 +1,4 @@
-"""What a set or a hash of Redis holds that operators fill: read page by page, over a connection of its own."""
+"""What a set or hash of Redis holds that operators fill: page by page, over a connection of its own."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ class Exemption(BaseModel):
     @model_validator(mode="after")
     def _says_what(self) -> Exemption:
         if self.match is None and self.when is None:
-            raise wrong("an exemption needs a `match`, a `when`, or both")
+            raise wrong("a `match`, a `when`, or both are required")
         return self
 
     @cached_property

@@ -2,9 +2,9 @@
 expression: whatever the facts of a request and a few counters say together, in CEL.
 
 The escape hatch, for what no other kind looks at. The expression is true or false, over the declared facts
-([the table](../policies.md#expressions)) and over the rule's own counters: `readings.all` above is how many
-answers were asked for within its window, `readings.probing` counts only where its `when` holds, and a counter
-with `distinct: ask.model` counts different values of that fact, up to 128.
+([the table](../policies.md#expressions)) and over the rule's own counters: `readings.all` below is how many
+answers were asked for within its window, `readings.probing` counts only where its `when` holds, and a
+counter with `distinct: ask.model` counts different values of that fact, up to 128.
 
     - name: trial-probes
       kind: expression
@@ -17,8 +17,8 @@ with `distinct: ask.model` counts different values of that fact, up to 128.
       family: content
       score: 20
 
-Names, types and functions are checked when the policy loads, with their place. What cannot be evaluated then
-(a fact that the request does not have, a number out of range) is never true: it is counted
+Names, types and functions are checked when the policy loads, with their place. What cannot be evaluated
+later (a fact that the request does not have, a number out of range) is never true: it is counted
 (`excise_expression_errors_total`) and named in the event. `has(client.asn)` asks whether a fact is there.
 
 Blind spot: it sees one request and its own counters, never the text of a prompt. It is no better than the
@@ -76,8 +76,8 @@ class Counter(BaseModel):
     when: Expression | None = None
     """Which requests; all that the rule is about where absent."""
     distinct: str | None = None
-    """A declared fact, `ask.model`, whose different values are counted in place of requests, up to 128. On a
-    request without that fact there is no reading."""
+    """A declared fact, `ask.model`, whose different values are counted in place of requests, up to 128. On
+    a request without that fact there is no reading."""
 
     @field_validator("distinct")
     @classmethod

@@ -1,10 +1,10 @@
 """
 listed: accounts, keys, networks and more that somebody has put on a list.
 
-What operators know from elsewhere (a key on a reseller's page, a network out of an abuse report, the template
-of a known pipeline) stands in a list, with the day on which it ends and the reason, which the finding
-tells. A list is a file beside the policy, or a key of Redis that other systems fill; both are held in memory,
-and taken over within seconds of a change.
+What operators know from elsewhere (a key on a reseller's page, a network out of an abuse report, the
+template of a known pipeline) stands in a list, with the day on which it ends and the reason, which the
+finding tells. A list is a file beside the policy, or a key of Redis that other systems fill; both are held
+in memory, and taken over within seconds of a change.
 
     - name: known-harvesters
       kind: listed
@@ -30,7 +30,9 @@ with `until` and `because`:
     redis-cli HSET excise:list:trials account:acme-9 '{"until": "2027-03-31", "because": "ticket 12"}'
 
 Entries name an `account`, `api_key` (its id), `address`, `network`, `asn`, `country`, `ja4`; and of what
-the body tells `client_fingerprint`, `end_user`, `model`, `system`, `template`. The ids are those of the events.
+the body tells `client_fingerprint`, `end_user`, `model`, `system`, `template`. The ids are those of the
+events. What the body tells is looked up in a list of Redis only where `kinds` names it. A set in Redis can
+say no more than whom; at most 65,536 entries of one are read.
 
 With `invert: true` a list is an allow-list: it fires where the request shows something of a kind that the
 list names, and nothing of it is listed. A list without an entry in force then says nothing.
