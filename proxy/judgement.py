@@ -163,7 +163,7 @@ class Judge:
         if policy.sight is None and not policy.lists:
             return facts
         evaluation = Evaluation(policy.sight, facts) if policy.sight is not None else None
-        return replace(facts, evaluation=evaluation, lists=self._lists())
+        return facts.judged_with(evaluation, self._lists())
 
     async def _selected(self, judgement: Judgement, facts: Facts, stage: Stage, now: float) -> None:
         """Run the rules of one stage that apply."""

@@ -21,7 +21,7 @@ KEY: Final = "excise:list:"
 EVERY_S: Final = 5.0
 SHARE: Final = 20
 """A list that takes long to read is read less often: at most a twentieth of the time."""
-BREATH: Final = 500
+BREATH: Final = 100
 """Entries that are read before requests get their turn."""
 
 NO_REDIS: Final = "no Redis is configured"

@@ -86,9 +86,11 @@ def read_value(kind: str, text: object) -> str:
         return str(getattr(address, "ipv4_mapped", None) or address)
     if kind == "network":
         try:
-            return str(ipaddress.ip_network(text))
+            network = str(ipaddress.ip_network(text))
         except ValueError:
             raise ValueError("must be a network such as `10.0.0.0/8`") from None
+        _network(network)  # at hand from here on: a table of many is made at once
+        return network
     form = _FORMS.get(kind)
     if form is not None and not form[0](text):
         raise ValueError(f"must be {form[1]}")
@@ -127,10 +129,8 @@ class ListTable:
             if entry.kind != "network":
                 self._exact[entry.kind, entry.value] = entry
                 continue
-            network = ipaddress.ip_network(entry.value)
-            rest = network.max_prefixlen - network.prefixlen
-            by_rest = self._networks[network.version].setdefault(rest, {})
-            by_rest[int(network.network_address) >> rest] = entry
+            version, rest, prefix = _network(entry.value)
+            self._networks[version].setdefault(rest, {})[prefix] = entry
         for version, found in self._networks.items():
             self._networks[version] = dict(sorted(found.items()))  # the narrowest first
         networks = sum(len(held) for by in self._networks.values() for held in by.values())
@@ -159,6 +159,14 @@ class ListTable:
             if entry is not None and now < entry.ends:
                 return entry
         return None
+
+
+@lru_cache(maxsize=2 * MAX_ENTRIES)
+def _network(text: str) -> tuple[int, int, int]:
+    """(version, bits after the prefix, the prefix) of a network."""
+    network = ipaddress.ip_network(text)
+    rest = network.max_prefixlen - network.prefixlen
+    return network.version, rest, int(network.network_address) >> rest
 
 
 @lru_cache(maxsize=8192)
