@@ -82,7 +82,9 @@ class Tree:
             return None
         line, column = node
         written = self.written.get(path, text)
-        start = written.find("\n") + 1 if written[:1] in {"|", ">"} else 0
+        start = 1 if written[:1] in {"'", '"'} else 0
+        if written[:1] in {"|", ">"}:
+            start = written.find("\n") + 1
         place = _aligned(text, written, offset, start)
         before = written[:place]
         if "\n" in before:
@@ -99,9 +101,7 @@ def _aligned(text: str, written: str, offset: int, at: int) -> int:
         place = written.find(character, at)
         if place < 0:
             return at
-        # A quote that is doubled to be quoted is one.
-        doubled = character == "'" and written[:1] == "'" and written[place + 1 : place + 2] == "'"
-        at = place + 1 + doubled
+        at = place + 1
     return place if offset < len(text) else at
 
 
@@ -181,7 +181,6 @@ class _Walk:
     def _scalar(self, node: yaml.ScalarNode, path: Path) -> Data:
         text: str = node.value
         if node.style is not None or " " in text:
-            # PyYAML counts a byte order mark, its reader does not hand it on.
             start, end = node.start_mark.index, node.end_mark.index
             self._tree.written[path] = self._source[start:end]
         if node.style is not None:
