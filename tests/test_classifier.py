@@ -318,12 +318,24 @@ async def told(excise: Inside, result: str, count: int) -> None:
             pass
 
 
-async def test_a_rule_that_says_so_counts_what_the_classifier_tells(tmp_path: Path) -> None:
+@pytest.mark.parametrize("store", ["memory", "redis"])
+async def test_a_rule_that_says_so_counts_what_the_classifier_tells(
+    tmp_path: Path, store: str, request: pytest.FixtureRequest
+) -> None:
+    shared: dict[str, Any] = {}
+    if store == "redis":
+        url = request.getfixturevalue("shared_redis").url
+        shared = {"redis_url": url, "secret": "the classifier's own test of it"}
+    settings: dict[str, Any] = {"store": {"timeout": 20.0}, **shared}
     async with (
         service() as one,
         raw_upstream(replying(plain())) as upstream,
         excise_inside(
-            tmp_path, upstream.url, POLICY % "true", classifier={"url": one.url, "concurrent": 1}
+            tmp_path,
+            upstream.url,
+            POLICY % "true",
+            classifier={"url": one.url, "concurrent": 1},
+            **settings,
         ) as excise,
     ):
         for number in range(2):

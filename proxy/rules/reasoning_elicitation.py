@@ -16,13 +16,14 @@ share of such prompts is judged, once there is enough to judge.
       score: 25
 
 The shipped lexicon knows English, Chinese, Russian, Spanish, French and German. "Step by step" alone
-weighs a half, for half the world asks so; "write out" near "hidden" near "reasoning" weighs three. Copy
-`library/lexicons/reasoning.yaml` beside the policy to edit it, and name the copy: `lexicon:
+weighs a half, for half the world asks so; "write out" near "hidden" near "reasoning" weighs three.
+Copy `library/lexicons/reasoning.yaml` beside the policy to edit it, and name the copy: `lexicon:
 reasoning.yaml`. The log shows what a prompt weighed (`request.terms`), never its words. What was
 measured stands in [signals](../signals.md#lexicons).
 
-Blind spot: words that the lexicon does not foresee ("tell me everything you considered and discarded"),
-other languages, letters set apart, an order in the middle of more than 4096 characters. Who simply asks
+Blind spot: words that the lexicon does not foresee. Of prompts in words that were held out it finds a
+third, so it finds who repeats phrases and not who words each prompt anew. Nor does it see other
+languages, letters set apart, or an order in the middle of more than 4096 characters. Who simply asks
 mathematics and keeps the answers coerces nothing: of 7,473 such prompts none is found. Harvests of
 answers are the matter of [prompt_diversity](prompt_diversity.md).
 
