@@ -7,9 +7,14 @@ Rules see nothing else. Everything here is made once a request and never changed
 
 from __future__ import annotations
 
-from typing import Final, Literal, get_args
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final, Literal, get_args
 
 from proxy.value import value
+
+if TYPE_CHECKING:
+    from proxy.expressions.program import Evaluation
+    from proxy.lists import ListTable
 
 AccountSource = Literal["key", "file", "gateway"]
 ACCOUNT_SOURCES: Final = get_args(AccountSource)
@@ -299,3 +304,7 @@ class Facts:
     """Whether the newest prompt's template is common background: many long-standing customers use it."""
     estimate: Usage = NO_USAGE
     """Tokens that it may use, as far as can be told before."""
+    evaluation: Evaluation | None = None
+    """What the policy's expressions make of these facts; shared by all of its rules."""
+    lists: Mapping[str, ListTable] | None = None
+    """The store's lists, by their names, as they stood when the request was judged."""
