@@ -30,6 +30,7 @@ from proxy.client.proven import ProvenKeys
 from proxy.clock import Clock, SystemClock, utc
 from proxy.counters.bounds import SubjectBounds
 from proxy.counters.memory import MemoryStore
+from proxy.counters.redis import RedisStore
 from proxy.counters.resilient import ResilientStore, State
 from proxy.counters.settle import Settler
 from proxy.dialects.routes import dialect_for_errors
@@ -42,6 +43,7 @@ from proxy.events import EventBuilder
 from proxy.forwarding import Forwarding
 from proxy.ids import request_id
 from proxy.judgement import Judge
+from proxy.listing import StoreLists
 from proxy.metrics import Metrics
 from proxy.notices import Board, Notice, Notices
 from proxy.passage import Exchange
@@ -241,8 +243,11 @@ class App:
     def _make_store(self) -> None:
         settings, clock = self._settings, self._clock
         local = MemoryStore(clock=clock)
+        shared = assembly.make_store(settings, clock)
+        read = shared.members if isinstance(shared, RedisStore) else None
+        self.lists = StoreLists(read, clock, self._log.say)
         self._store = ResilientStore(
-            assembly.make_store(settings, clock),
+            shared,
             local,
             clock,
             replicas=settings.replicas,
@@ -294,6 +299,7 @@ class App:
             self.bans,
             self.allowances,
             self.background,
+            lambda: self.lists.tables,
         )
         return Pipeline(
             policy=self.policy,
@@ -335,6 +341,7 @@ class App:
             files=files,
             boards=(self.bans, self.allowances, self.background.board),
             renew_leases=self._judge.renew_leases,
+            lists=lambda: self.lists.look(self._pipeline.policy.lists),
         )
         task = asyncio.create_task(self._upkeep.run(), name="upkeep")
 

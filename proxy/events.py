@@ -114,6 +114,13 @@ FIELDS: Final[dict[str, tuple[str, str]]] = {
         "object",
         "levels as the request came, `families` of evidence, `with_shadow` what shadow rules add up to",
     ),
+    "expression_errors": (
+        "object",
+        (
+            "rules and exemptions with an expression that could not be evaluated, and why: "
+            "`absent asn`, `failed`"
+        ),
+    ),
     "no_subject": ("list", "rules that found nobody to count"),
     "delayed_s": ("number", "seconds the request was held back"),
     "mode": ("text", "shadow or bypass, where the process or its policy does not enforce"),
@@ -163,6 +170,12 @@ OTHER_EVENTS: Final[dict[str, tuple[Level, str, tuple[str, ...]]]] = {
         "warning",
         "a feed of networks is named in the settings and was never fetched",
         ("feed",),
+    ),
+    "list_read": ("info", "a list of the store is in force, or another one", ("list", "entries")),
+    "list_unread": (
+        "warning",
+        "a list of the store, or entries of it, cannot be taken in",
+        ("list", "count", "reason"),
     ),
     "store_down": ("error", "the store does not answer; `on_store_failure` decides", ("reason",)),
     "store_full": ("error", "the store is out of memory", ("reason",)),
@@ -429,6 +442,9 @@ def _add_judgement(event: Event, visit: Visit) -> None:
         event["suspicion"] = _suspicion(judgement.standings)
     if judgement.exempted_by:
         event["exempted_by"] = list(judgement.exempted_by[:MAX_LIST])
+    if judgement.expression_errors:
+        errors = list(judgement.expression_errors.items())[:MAX_LIST]
+        event["expression_errors"] = dict(errors)
     if judgement.no_subject:
         event["no_subject"] = list(judgement.no_subject[:MAX_LIST])
 

@@ -8,6 +8,8 @@ Rules see nothing else. Everything here is made once a request and never changed
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields
+from operator import attrgetter
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
 from proxy.value import value
@@ -308,3 +310,12 @@ class Facts:
     """What the policy's expressions make of these facts; shared by all of its rules."""
     lists: Mapping[str, ListTable] | None = None
     """The store's lists, by their names, as they stood when the request was judged."""
+
+    def judged_with(
+        self, evaluation: Evaluation | None, lists: Mapping[str, ListTable] | None
+    ) -> Facts:
+        """The same facts, with what the policy in force looks at them by."""
+        return Facts(*_OWN(self), evaluation, lists)  # type: ignore[call-arg]  # all but these two
+
+
+_OWN: Final = attrgetter(*[field.name for field in fields(Facts)][:-2])

@@ -32,8 +32,10 @@ from proxy.counters.recent import Recent
 from proxy.counters.resilient import ResilientStore
 from proxy.decision import ALLOWED, Decision, Evidence, Finding, RuleFinding, Verb
 from proxy.errors import Refusal, StoreError
+from proxy.expressions.program import Evaluation
 from proxy.facts import Client, Facts, Outcome
 from proxy.leases import HeldLeases
+from proxy.lists import Tables
 from proxy.notices import Notice, Notices
 from proxy.policy import suspicion
 from proxy.policy.decide import JITTER, decide, jitter_of, jittered, weigh
@@ -87,6 +89,8 @@ class Judgement:
     """An operator's word that this account is to be left alone for a while."""
     no_subject: tuple[str, ...] = ()
     exempted_by: tuple[str, ...] = ()
+    expression_errors: dict[str, str] = field(default_factory=dict)
+    """Rule or exemption → why an expression of its could not be evaluated."""
     counted: Counted = field(default_factory=list)
     counted_locally: Counted = field(default_factory=list)
 
@@ -105,6 +109,7 @@ class Judgement:
             self.store = other.store
         self.blocked_by = self.blocked_by or other.blocked_by
         self.store_s += other.store_s
+        self.expression_errors |= other.expression_errors
         self.counted += other.counted
         self.counted_locally += other.counted_locally
 
@@ -132,6 +137,7 @@ class Judge:
         bans: Notices,
         allowances: Notices,
         background: Background,
+        lists: Callable[[], Tables] = dict,
     ) -> None:
         self._store = store
         self._bounds = bounds
@@ -141,6 +147,7 @@ class Judge:
         self._bans = bans
         self._allowances = allowances
         self._background = background
+        self._lists = lists
         self._recent = Recent()
         self._leases = HeldLeases()
 
@@ -156,6 +163,23 @@ class Judge:
             judgement.decision = decide(judgement.found)
             if not judgement.watches:
                 return
+        facts = self._equipped(policy, facts)
+        try:
+            await self._selected(judgement, facts, stage, now)
+        finally:
+            if facts.evaluation is not None:
+                judgement.expression_errors |= facts.evaluation.failures
+
+    def _equipped(self, policy: Policy, facts: Facts) -> Facts:
+        """The facts with what the policy's expressions and lists need besides."""
+        if policy.sight is None and not policy.lists:
+            return facts
+        evaluation = Evaluation(policy.sight, facts) if policy.sight is not None else None
+        return facts.judged_with(evaluation, self._lists())
+
+    async def _selected(self, judgement: Judgement, facts: Facts, stage: Stage, now: float) -> None:
+        """Run the rules of one stage that apply."""
+        policy = judgement.policy
         selection = select(policy, facts, now, stage)
         judgement.no_subject += selection.no_subject
         judgement.exempted_by += selection.exempted_by

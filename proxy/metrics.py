@@ -44,6 +44,12 @@ class Metrics:
         self._findings = Tally(
             "excise_findings", "Findings by rule and mode.", ("rule", "mode"), registry
         )
+        self._expression_errors = Tally(
+            "excise_expression_errors",
+            "Requests that an expression of a rule or exemption could not be evaluated on.",
+            ("rule", "cause"),
+            registry,
+        )
         self._output_tokens = Tally(
             "excise_output_tokens", "Output tokens let through.", (), registry
         )
@@ -137,6 +143,9 @@ class Metrics:
             self._findings.counts[found.rule, "shadow" if found.shadow else "enforce"] += 1
         if visit.judgement is not None:
             self._counted.counts[(visit.judgement.store,)] += 1
+            for rule, why in visit.judgement.expression_errors.items():
+                cause = "absent" if why.startswith("absent") else "failed"
+                self._expression_errors.counts[rule, cause] += 1
             self._decide.observe(visit.decide_s)
             if visit.judgement.store_s:
                 self._store.observe(visit.judgement.store_s)

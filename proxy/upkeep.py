@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -49,6 +49,7 @@ class Upkeep:
         files: InForce,
         boards: Sequence[Notices],
         renew_leases: Callable[[], None],
+        lists: Callable[[], Awaitable[None]],
     ) -> None:
         self._store = store
         self._shared = shared
@@ -61,6 +62,7 @@ class Upkeep:
         self._files = files
         self._boards = boards
         self._renew_leases = renew_leases
+        self._lists = lists
         self._accepted = False
         self._announce_at: dict[str, float] = {}
         self._checked_at = -STORE_CHECK_S
@@ -90,6 +92,8 @@ class Upkeep:
             with suppress(StoreError):
                 await self._read_boards()
         self._files.look()
+        if self._store.state == "ok":
+            await self._lists()
         self._announce_streams(now)
 
     async def _read_boards(self) -> None:

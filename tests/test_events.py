@@ -18,6 +18,12 @@ POLICY = """
 version: 1
 keys: {missing: allow, unknown: provisional}
 rules:
+  - name: not-ours
+    kind: rate_limit
+    per: address
+    limit: 600/minute
+    when: client.asn != 64496
+    action: log
   - name: slow
     kind: rate_limit
     per: address

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from proxy.counters.address import Address, Node
 from proxy.counters.link import Call, Limits, Link, text_of
 from proxy.counters.resp import Reply
+from proxy.counters.wire import Wire
 from proxy.errors import StoreError, StoreTimeoutError
 
 SLOTS = 16_384
@@ -57,6 +58,13 @@ class Cluster:
             self.failed()
             raise StoreError("no server of the Cluster holds this slot")
         return self._link_to(node)
+
+    async def dial(self, key: str) -> Wire:
+        """A connection besides the links, to whoever holds a key."""
+        node = self._slots[crc_hqx(key.encode(), 0) % SLOTS]
+        if node is None:
+            raise StoreError("no server of the Cluster holds this slot")
+        return await self._address.dial_node(node)
 
     def links(self) -> Iterator[Link]:
         """One link to each master."""

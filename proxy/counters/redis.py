@@ -14,7 +14,9 @@ from proxy.counters.address import Address, parse_address
 from proxy.counters.cluster import Cluster
 from proxy.counters.codec import micros, pack, prefix_of, read
 from proxy.counters.link import Call, Limits, Link, Trip
+from proxy.counters.members import Members, read_members
 from proxy.counters.protocol import Abandoned, Op, Reading
+from proxy.counters.wire import Wire
 from proxy.errors import StoreError
 
 Groups = Mapping[str, Sequence[Op]]
@@ -26,6 +28,7 @@ class Single:
     """One server, or the master that the Sentinels name."""
 
     def __init__(self, address: Address, limits: Limits) -> None:
+        self._address = address
         self._link = Link(address.dial, limits, self)
 
     async def prepare(self) -> None:
@@ -38,6 +41,10 @@ class Single:
     def links(self) -> Iterator[Link]:
         """The one link."""
         yield self._link
+
+    async def dial(self, _: str) -> Wire:
+        """A connection besides the link, to whoever holds a key."""
+        return await self._address.dial()
 
     def redirect(self, call: Call, target: str, *, asking: bool) -> None:
         """A lone server points nowhere else."""
@@ -106,6 +113,17 @@ class RedisStore:
         await trip.future
         policies = {answer.decode("ascii", "replace") for answer in trip.answers}
         return sorted(policies - {"", "noeviction"})
+
+    async def members(self, key: str, most: int) -> Members:
+        """What a set or hash holds that operators fill. Raises StoreError."""
+        if self._closed:
+            raise StoreError(_CLOSED)
+        await self._route.prepare()
+        try:
+            return await read_members(self._route.dial, key, most)
+        except StoreError:
+            self._route.failed()  # in a Cluster the key may have moved
+            raise
 
     async def close(self) -> None:
         """Drop the connections; whoever still waits gets a StoreError."""

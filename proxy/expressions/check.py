@@ -76,7 +76,9 @@ def _start(node: Node) -> int:
             return _start(of)
         case Call(target=target) if target is not None:
             return _start(target)
-        case Operation(operator=operator, operands=operands) if len(operands) > 1 or operator == "?:":
+        case Operation(operator=operator, operands=operands) if (
+            len(operands) > 1 or operator == "?:"
+        ):
             return _start(operands[0])
     return node.at
 
@@ -144,14 +146,16 @@ class _Checker:
             raise ExpressionError(f"`{node.field}`: what stands before it has no fields", node.at)
         if of.name == "readings" and self._known:
             if node.field not in self._known:
-                message = f"no counter of this rule is called `{node.field}`"
+                message = f"`readings.{node.field}` is no counter of this rule"
                 raise ExpressionError(message, node.at, _near(node.field, self._known))
             self.checked.readings[node.field] = None
             return "int"
         if of.name not in GROUPS:
             if of.name == "readings":
-                raise ExpressionError("this rule declares no `counters`", of.at)
-            raise ExpressionError(f"`{of.name}` is no group of facts", of.at, _near(of.name, GROUPS))
+                raise ExpressionError("`readings`: this rule declares none", of.at)
+            raise ExpressionError(
+                f"`{of.name}` is no group of facts", of.at, _near(of.name, GROUPS)
+            )
         path = f"{of.name}.{node.field}"
         fact = DECLARED.get(path)
         if fact is None:
@@ -202,7 +206,9 @@ class _Checker:
         if not isinstance(variable, Name):
             raise ExpressionError(f"`{node.function}` names its variable first", node.at)
         if variable.name in GROUPS or variable.name == "readings":
-            raise ExpressionError("the variable has the name of a group of facts", variable.at)
+            raise ExpressionError(
+                "a variable may not have the name of a group of facts", variable.at
+            )
         self._variable = variable.name, "text"
         if node.function == "map":
             self._need(body, "text")

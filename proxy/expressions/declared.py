@@ -115,7 +115,7 @@ DECLARED: Final[dict[str, Declared]] = {
     "client.network_kind": _client(
         "text", "hosting, vpn, isp, … or unknown", lambda c: c.network_kind
     ),
-    "client.country": _client("text", "ISO 3166-1, approximate", lambda c: c.country),
+    "client.country": _client("text", "ISO 3166-1, approximate", lambda c: _text(c.country)),
     "client.key_id": _client("text", "keyed id of the API key, `key_…`", lambda c: c.key_id),
     "client.account": _client(
         "text", "owner of the key; the key's id where nothing maps it", lambda c: _text(c.account)
@@ -132,7 +132,7 @@ DECLARED: Final[dict[str, Declared]] = {
     "client.user_agent": _client(
         "text", "User-Agent as sent", lambda c: _text(c.user_agent), shown=False
     ),
-    "client.ja4": _client("text", "TLS fingerprint, as a trusted hop told it", lambda c: c.ja4),
+    "client.ja4": _client("text", "TLS fingerprint, as a trusted hop told it", lambda c: _text(c.ja4)),
     "route.dialect": Declared("text", "API dialect", lambda f: f.route.dialect, shown=True),
     "route.operation": Declared(
         "text", "chat, embeddings, …", lambda f: f.route.operation or None, shown=True
@@ -142,10 +142,10 @@ DECLARED: Final[dict[str, Declared]] = {
         "int", "bytes of the body", lambda f: f.request_bytes, of_body=True, shown=True
     ),
     "request.end_user": Declared(
-        "text", "keyed id of the end user", lambda f: f.end_user, of_body=True, shown=True
+        "text", "keyed id of the end user", lambda f: _text(f.end_user), of_body=True, shown=True
     ),
     "request.answers": Declared(
-        "int", "answers asked for", lambda f: f.answers, of_body=True, shown=True
+        "int", "answers asked for", lambda f: _int(f.answers), of_body=True, shown=True
     ),
     "ask.model": _ask("text", "model asked for", lambda a: _text(a.model), shown=False),
     "ask.stream": _ask("bool", "whether a stream is asked for", lambda a: a.stream),
@@ -175,8 +175,13 @@ DECLARED: Final[dict[str, Declared]] = {
     "signals.template": _signal(
         "text", "fingerprint of how it begins, `tpl_…`", lambda s: s.template, "template"
     ),
-    "signals.common_template": _signal(
-        "bool", "whether that is common background", lambda s: s.common_template, "template"
+    "signals.common_template": Declared(
+        "bool",
+        "whether that is common background",
+        lambda f: f.common_template,
+        of_body=True,
+        signal="template",
+        shown=True,
     ),
     "signals.system": _signal(
         "text", "fingerprint of the system prompt, `sys_…`", lambda s: s.system, "system"

@@ -147,8 +147,8 @@ class Evaluation:
         self._sight = sight
         self._facts = facts
         self._context: cel.Context | None = None
-        self.failures: list[tuple[str, str]] = []
-        """(rule or exemption, why): expressions that could not be evaluated."""
+        self.failures: dict[str, str] = {}
+        """Rule or exemption → why an expression of its could not be evaluated."""
 
     def holds(
         self, program: Program, whose: str, readings: Mapping[str, int] = NO_READINGS
@@ -161,7 +161,7 @@ class Evaluation:
             context.add_variable("readings", dict(readings))
         found = program.evaluate(context)
         if isinstance(found, str):
-            self.failures.append((whose, found))
+            self.failures[whose] = found
             return False
         return found
 

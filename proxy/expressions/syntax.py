@@ -239,7 +239,9 @@ class _Reader:
                 return Call(word.at, word.text, None, self._items("(", ")"))
             return Name(word.at, word.text)
         if word.text == "null":
-            raise ExpressionError("no fact is null: an absent one is told by `has(…)`", word.at)
+            raise ExpressionError(
+                "`null`: no fact is null, an absent one is told by `has(…)`", word.at
+            )
         if self._peek("("):
             self._take()
             node = self._ternary()
@@ -262,7 +264,7 @@ def _value(word: _Token) -> str | int | float:
         case "int":
             number = int(word.text, 16 if word.text.startswith("0x") else 10)
             if number > _INT_MAX:
-                raise ExpressionError("the number is too large", word.at)
+                raise ExpressionError("a number is too large", word.at)
             return number
         case "double":
             return float(word.text)

@@ -15,7 +15,7 @@ from proxy.policy.shipped import LIBRARY, shipped
 from proxy.policy.suspicion import FAMILIES_TO_BLOCK, NAME
 from proxy.policy.yamltree import Path as Place
 from proxy.policy.yamltree import Tree, read_tree
-from proxy.rules import COMING_KINDS, RULE_KINDS
+from proxy.rules import RULE_KINDS
 from proxy.rules.base import RuleKind
 from proxy.rules.fields import nearest
 
@@ -171,8 +171,6 @@ def _rule(one: RuleData) -> RuleKind | None:
     if kind is None:
         if "kind" not in item:
             spot.mistake((), "`kind` is required")
-        elif isinstance(word, str) and word in COMING_KINDS:
-            spot.mistake(("kind",), f"`{word}` is not supported by this version yet")
         else:
             known = ", ".join(_KINDS)
             near = nearest(str(word), _KINDS)

@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterable
 from functools import cached_property
 from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, field_validator, model_validator
 
 from proxy.decision import Family
+from proxy.expressions.program import Sight
 from proxy.facts import ALSO_SERVED, Facts
 from proxy.policy.suspicion import Suspicion
-from proxy.rules.base import Mode, OnStoreFailure, RuleKind
-from proxy.rules.fields import Names, nearest, wrong
+from proxy.rules.base import Mode, OnStoreFailure, RuleKind, condition
+from proxy.rules.fields import Expression, Names, nearest, wrong
 from proxy.rules.match import Match
 from proxy.signals.wants import NOTHING, RequestMarks, TextMarks, Wants
 
@@ -60,7 +61,9 @@ class Exemption(BaseModel):
     model_config = _STRICT
 
     name: str = Field(min_length=1, max_length=64)
-    match: Match
+    match: Match | None = None
+    when: Expression | None = None
+    """CEL over the declared facts, besides `match` or instead."""
     rules: Names
     until: datetime.date
     because: str = Field(min_length=1, max_length=500)
@@ -75,9 +78,23 @@ class Exemption(BaseModel):
             pass
         raise wrong("must be a day such as `2027-03-31`")
 
+    @model_validator(mode="after")
+    def _says_what(self) -> Exemption:
+        if self.match is None and self.when is None:
+            raise wrong("a `match`, a `when`, or both are required")
+        return self
+
+    @cached_property
+    def needs_body(self) -> bool:
+        """Whether it looks at anything beyond the identity."""
+        of_match = self.match is not None and self.match.needs_body
+        return of_match or (self.when is not None and self.when.needs_body)
+
     @cached_property
     def _applies(self) -> Callable[[Facts], bool]:
-        return self.match.compiled()
+        applies = condition(self.match, self.when, self.name)
+        assert applies is not None
+        return applies
 
     @cached_property
     def _ends(self) -> float:
@@ -144,11 +161,26 @@ class Policy(BaseModel):
     def wants(self) -> Wants:
         """What its rules judge by."""
         wanted = Wants(
-            frozenset().union(*(rule.wants for rule in self.rules)),
+            frozenset().union(
+                *(rule.wants for rule in self.rules),
+                *(one.when.signals for one in self.exemptions if one.when is not None),
+            ),
             _each(one for rule in self.rules for one in rule.reads_texts),
             _each(one for rule in self.rules for one in rule.reads_requests),
         )
         return NOTHING if wanted == NOTHING else wanted
+
+    @cached_property
+    def sight(self) -> Sight | None:
+        """What its expressions look at; None where it has none."""
+        programs = [one for rule in self.rules for one in rule.expressions]
+        programs += [one.when for one in self.exemptions if one.when is not None]
+        return Sight(programs) if programs else None
+
+    @cached_property
+    def lists(self) -> tuple[str, ...]:
+        """The store's lists that its rules look requests up in."""
+        return tuple(dict.fromkeys(name for rule in self.rules for name in rule.reads_lists))
 
     @cached_property
     def settles(self) -> bool:
@@ -181,8 +213,7 @@ class Policy(BaseModel):
     def _waits(self, rule: RuleKind) -> bool:
         """Whether a rule, or an exemption from it, looks at the body."""
         return rule.needs_body or any(
-            exemption.match.needs_body and rule.name in exemption.rules
-            for exemption in self.exemptions
+            exemption.needs_body and rule.name in exemption.rules for exemption in self.exemptions
         )
 
     def rules_of(self, stage: Literal["identity", "body", "all"]) -> tuple[RuleKind, ...]:

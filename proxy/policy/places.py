@@ -20,8 +20,6 @@ Model = TypeVar("Model", bound=BaseModel)
 OURS = frozenset({"digest", "files"})
 """Fields of a policy that the loader sets."""
 
-_COMING_FIELDS = frozenset({"when"})
-
 _WORDS = {
     "missing": "`{field}` is required",
     "string_type": "`{field}` must be text",
@@ -54,13 +52,19 @@ class Spot:
     patched: frozenset[str] = frozenset()
 
     def mistake(
-        self, path: Place, message: str, suggestion: str | None = None, *, key: bool = False
+        self,
+        path: Place,
+        message: str,
+        suggestion: str | None = None,
+        *,
+        key: bool = False,
+        offset: int | None = None,
     ) -> None:
-        """Note a mistake at a path below the spot."""
+        """Note a mistake at a path below the spot, `offset` characters into the text there."""
+        tree, place = self.tree, self.place
         if self.patch is not None and path and path[0] in self.patched:
-            self.patch.mistake((*self.patch_place, *path), message, suggestion, key=key)
-        else:
-            self.tree.mistake((*self.place, *path), message, suggestion, key=key)
+            tree, place = self.patch, self.patch_place
+        tree.mistake((*place, *path), message, suggestion, key=key, offset=offset)
 
 
 def validate(spot: Spot, model: type[Model], data: dict[str, Any]) -> Model | None:
@@ -85,7 +89,8 @@ def _note(spot: Spot, model: type[BaseModel], details: ErrorDetails) -> None:
         at_key = bool(context["path"]) and message.startswith(f"`{path[-1]}`")
         if at_field and not message.startswith(("`", "a ", "one ")):
             message = f"`{field}` {message}"
-        spot.mistake(path, message, context["suggestion"], key=at_key)
+        offset = context.get("offset")
+        spot.mistake(path, message, context["suggestion"], key=at_key, offset=offset)
     elif kind == "extra_forbidden":
         _note_unknown(spot, model, field, path)
     else:
@@ -107,9 +112,6 @@ def _note(spot: Spot, model: type[BaseModel], details: ErrorDetails) -> None:
 
 
 def _note_unknown(spot: Spot, model: type[BaseModel], field: str, path: Place) -> None:
-    if field in _COMING_FIELDS:
-        spot.mistake(path, f"`{field}` is not supported by this version yet", key=True)
-        return
     for part in path[:-1]:
         inner = model.model_fields.get(str(part))
         for candidate in _models_in(inner.annotation if inner is not None else None):

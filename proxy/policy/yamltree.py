@@ -45,6 +45,8 @@ class Tree:
     data: Data = None
     values: dict[Path, tuple[int, int]] = field(default_factory=dict)
     keys: dict[Path, tuple[int, int]] = field(default_factory=dict)
+    written: dict[Path, str] = field(default_factory=dict)
+    """Texts that are quoted, folded or of several words, as the file has them."""
     mistakes: list[Mistake] = field(default_factory=list)
 
     def place(self, path: Path, *, key: bool = False) -> tuple[int, int]:
@@ -56,11 +58,51 @@ class Tree:
         return self.values.get(path, (1, 1))
 
     def mistake(
-        self, path: Path, message: str, suggestion: str | None = None, *, key: bool = False
+        self,
+        path: Path,
+        message: str,
+        suggestion: str | None = None,
+        *,
+        key: bool = False,
+        offset: int | None = None,
     ) -> None:
-        """Note a mistake at a path."""
+        """Note a mistake at a path, `offset` characters into the text there."""
         line, column = self.place(path, key=key)
+        if offset is not None:
+            line, column = self._inside(path, offset) or (line, column)
         self.mistakes.append(Mistake(self.file, line, column, message, suggestion))
+
+    def _inside(self, path: Path, offset: int) -> tuple[int, int] | None:
+        """Where a character of a text stands, however the file folds and quotes it."""
+        node = self.values.get(path)
+        text: Data = self.data
+        for part in path:
+            text = text[part] if isinstance(text, dict | list) else None  # type: ignore[index]  # it stands there
+        if node is None or not isinstance(text, str):
+            return None
+        line, column = node
+        written = self.written.get(path, text)
+        start = 1 if written[:1] in {"'", '"'} else 0
+        if written[:1] in {"|", ">"}:
+            start = written.find("\n") + 1
+        place = _aligned(text, written, offset, start)
+        before = written[:place]
+        if "\n" in before:
+            return line + before.count("\n"), place - before.rfind("\n")
+        return line, column + place
+
+
+def _aligned(text: str, written: str, offset: int, at: int) -> int:
+    """Where `text[offset]` stands in `written`, from `at` on: white space and quoting may differ."""
+    place = at
+    for character in text[: offset + 1]:
+        if character.isspace():
+            continue
+        place = written.find(character, at)
+        if place < 0:
+            return at
+        at = place + 1
+    return place if offset < len(text) else at
 
 
 def read_tree(text: str, file: str) -> Tree:
@@ -85,13 +127,14 @@ def read_tree(text: str, file: str) -> Tree:
     if root is None:
         tree.mistakes.append(Mistake(file, 1, 1, "the file is empty"))
     else:
-        tree.data = _Walk(tree).value(root, (), 0)
+        tree.data = _Walk(tree, text).value(root, (), 0)
     return tree
 
 
 class _Walk:
-    def __init__(self, tree: Tree) -> None:
+    def __init__(self, tree: Tree, source: str) -> None:
         self._tree = tree
+        self._source = source
         self._nodes = 0
 
     def value(self, node: yaml.Node, path: Path, depth: int) -> Data:
@@ -137,6 +180,9 @@ class _Walk:
 
     def _scalar(self, node: yaml.ScalarNode, path: Path) -> Data:
         text: str = node.value
+        if node.style is not None or " " in text:
+            start, end = node.start_mark.index, node.end_mark.index
+            self._tree.written[path] = self._source[start:end]
         if node.style is not None:
             return text
         if text in {"", "null"}:

@@ -9,6 +9,8 @@ from proxy.rules.base import RuleKind
 from proxy.rules.client_fingerprint import ClientFingerprint
 from proxy.rules.concurrency import Concurrency
 from proxy.rules.datacenter_ip import DatacenterIp
+from proxy.rules.expression import ExpressionRule
+from proxy.rules.listed import Listed, read_entries
 from proxy.rules.logit_probing import LogitProbing
 from proxy.rules.machine_pace import MachinePace
 from proxy.rules.prompt_diversity import PromptDiversity
@@ -37,18 +39,13 @@ RULE_KINDS: Final[tuple[type[RuleKind], ...]] = (
     Concurrency,
     ReasoningElicitation,
     SensitiveTopics,
+    Listed,
+    ExpressionRule,
 )
 
 DATA_FILES: Final[dict[str, Callable[[Any, Mistaken], Sized]]] = {
     "marks": lambda data, mistake: read_marks(data, mistake).marks,
     "categories": lambda data, mistake: read_lexicon(data, mistake).categories,
+    "listed": read_entries,
 }
 """Files beside a policy that rules read: the key that tells what one is → who reads it, for checking."""
-
-COMING_KINDS: Final = frozenset(
-    {
-        "expression",
-        "listed",
-    }
-)
-"""Kinds of the policy language that this version cannot carry out: a load error that says so."""

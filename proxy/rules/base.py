@@ -16,9 +16,10 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from proxy.counters.protocol import Op, Reading
 from proxy.decision import Family, Finding, Verb
+from proxy.expressions.program import Program, holds
 from proxy.facts import PROFILES, Facts, Outcome, Signal
 from proxy.rules.action import Action, ActionField
-from proxy.rules.fields import Names, nearest, wrong
+from proxy.rules.fields import Expression, Names, nearest, wrong
 from proxy.rules.match import Match
 from proxy.rules.subjects import (
     BANNABLE,
@@ -51,6 +52,18 @@ class Learnt:
     because: str
 
 
+def condition(
+    match: Match | None, when: Program | None, whose: str
+) -> Callable[[Facts], bool] | None:
+    """`match` and `when` as one test, the cheaper first; None where neither is given."""
+    matched = match.compiled() if match is not None else None
+    if when is None:
+        return matched
+    if matched is None:
+        return lambda facts: holds(when, facts, whose)
+    return lambda facts: matched(facts) and holds(when, facts, whose)
+
+
 class RuleKind(BaseModel):
     """Fields that all kinds share."""
 
@@ -79,6 +92,8 @@ class RuleKind(BaseModel):
     """`shadow` judges and logs, and never acts."""
     match: Match | None = None
     """Which requests the rule is about; all where absent."""
+    when: Expression | None = None
+    """CEL over the declared facts that must hold besides `match`: `client.asn != 64496`."""
     per: Names
     """Whom the rule counts: a subject, or a list that makes one composite subject."""
     action: ActionField | None = None
@@ -149,6 +164,16 @@ class RuleKind(BaseModel):
         """Whether the kind's own fields ask for more than the identity."""
         return True
 
+    @property
+    def expressions(self) -> tuple[Program, ...]:
+        """The expressions that it evaluates on each request."""
+        return (self.when,) if self.when is not None else ()
+
+    @property
+    def reads_lists(self) -> tuple[str, ...]:
+        """Names of the store's lists that it looks requests up in."""
+        return ()
+
     def data_files(self) -> tuple[tuple[Place, str], ...]:
         """(place of the field, path) of the files beside the policy that it reads, YAML each."""
         return ()
@@ -179,7 +204,10 @@ class RuleKind(BaseModel):
     def key(self) -> str:
         """The name of its counters: the rule's, and a hash over what changes counting."""
         matched = self.match.canonical() if self.match is not None else ""
-        counted = "\n".join((self.kind, ",".join(self.per), matched, *self.counted_by()))
+        told = (self.kind, ",".join(self.per), matched, *self.counted_by())
+        if self.when is not None:
+            told += (f"when={self.when.canonical}",)
+        counted = "\n".join(told)
         digest = hashlib.blake2b(counted.encode(), digest_size=4).hexdigest()
         return f"{self.name}:{digest}"
 
@@ -187,13 +215,15 @@ class RuleKind(BaseModel):
     def needs_body(self) -> bool:
         """False where the identity alone decides: then judged before the body is read."""
         of_match = self.match is not None and self.match.needs_body
+        of_match = of_match or (self.when is not None and self.when.needs_body)
         of_subject = not FROM_BODY.isdisjoint(self.per)
         return of_match or of_subject or self.looks_at_body()
 
     @cached_property
     def wants(self) -> frozenset[Signal]:
         """The signals that must be derived before it can judge."""
-        return self.derives | {_SIGNALS[name] for name in self.per if name in _SIGNALS}
+        named = {_SIGNALS[name] for name in self.per if name in _SIGNALS}
+        return self.derives | named | (self.when.signals if self.when is not None else set())
 
     @cached_property
     def does(self) -> Action:
@@ -208,7 +238,7 @@ class RuleKind(BaseModel):
     @cached_property
     def applies(self) -> Callable[[Facts], bool] | None:
         """Whether the rule is about a request at all; None where it is about every one."""
-        matched = self.match.compiled() if self.match is not None else None
+        matched = condition(self.match, self.when, self.name)
         excused = frozenset(self.excuse or ())
         if not excused:
             return matched

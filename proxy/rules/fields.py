@@ -11,9 +11,11 @@ import difflib
 from collections.abc import Callable, Iterable
 from typing import Annotated, Any, Final
 
-from pydantic import PlainValidator, WithJsonSchema
+from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from proxy.expressions.program import Program
+from proxy.expressions.syntax import MAX_LENGTH, ExpressionError
 from proxy.rules.units import (
     DURATION_PATTERN,
     RATE_PATTERN,
@@ -24,12 +26,17 @@ from proxy.rules.units import (
 
 
 def wrong(
-    message: str, path: tuple[str | int, ...] = (), suggestion: str | None = None
+    message: str,
+    path: tuple[str | int, ...] = (),
+    suggestion: str | None = None,
+    *,
+    offset: int | None = None,
 ) -> PydanticCustomError:
-    """A mistake in operators' words, `path` below the field that is being read."""
+    """A mistake in operators' words, `path` below the field that is being read, `offset` characters into
+    its text."""
     # pydantic reads braces as placeholders.
     text = message.replace("{", "(").replace("}", ")")
-    context = {"path": path, "suggestion": suggestion}
+    context = {"path": path, "suggestion": suggestion, "offset": offset}
     return PydanticCustomError("wrong", text, context)
 
 
@@ -77,6 +84,25 @@ def _numbers(value: object) -> tuple[int, ...]:
             raise wrong("must be a whole number", path)
     return tuple(numbers)
 
+
+def read_expression(value: object, readings: Iterable[str] = ()) -> Program:
+    """An expression over the declared facts and a rule's own counters."""
+    if not isinstance(value, str) or not value.strip():
+        raise wrong("must be an expression such as `client.asn != 64496`")
+    try:
+        return Program(value, dict.fromkeys(readings))
+    except ExpressionError as error:
+        raise wrong(error.message, (), error.suggestion, offset=error.offset) from None
+
+
+EXPRESSION_SCHEMA: Final = {"type": "string", "minLength": 1, "maxLength": MAX_LENGTH}
+Expression = Annotated[
+    Program,
+    PlainValidator(read_expression),
+    PlainSerializer(lambda program: program.text),
+    WithJsonSchema(EXPRESSION_SCHEMA),
+]
+"""CEL over the declared facts, true or false."""
 
 Duration = Annotated[
     float,

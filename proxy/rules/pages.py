@@ -28,7 +28,9 @@ def page(kind: type[RuleKind]) -> str:
         default = "required" if field.is_required() else _shown(field)
         meaning = " ".join((field.description or "").split())
         lines.append(f"| `{name}` | {default} | {meaning} |")
-    lines += ["", f"Evidence family: `{kind.family}`."]
+    own_family = "family" in kind.model_fields
+    family = "as the rule's own `family` says" if own_family else f"`{kind.family}`"
+    lines += ["", f"Evidence family: {family}."]
     return "\n".join(lines) + "\n"
 
 

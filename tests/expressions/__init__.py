@@ -1,0 +1,1 @@
+"""Expressions: what is read, what is refused, and what is never true."""
