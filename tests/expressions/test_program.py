@@ -101,3 +101,10 @@ def full() -> Facts:
     )  # fmt: skip
     signals = Signals((1,), "sys_", "tpl_", "en", "c", ("x",))
     return replace(facts(**client), ask=ask, signals=signals, end_user="eu_1")
+
+
+def test_facts_keep_everything_when_they_get_what_they_are_judged_with() -> None:
+    before = full()
+    evaluation = Evaluation(Sight(()), before)
+    after = before.judged_with(evaluation, {})
+    assert after == replace(before, evaluation=evaluation, lists={})
