@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from proxy.counters.protocol import Op, Reading
-from proxy.facts import Facts
+from proxy.facts import MOST_CLASSIFIED, Facts
 from proxy.judgement import Counted, Judgement
 from proxy.rules.base import RuleKind
 from proxy.signals.lexicon import folded
@@ -72,10 +71,6 @@ class Classification:
                 asked.setdefault(id(facts), (facts, []))[1].append((rule, ops, readings))
         for facts, parts in asked.values():
             assert facts.ask is not None
-            text = prompt_text(facts.ask)[:MOST]
+            text = prompt_text(facts.ask)[:MOST_CLASSIFIED]
             if text:
                 self._put(Question(text, facts.ask.model, facts.id, parts, settle))
-
-
-MOST: Final = 16_384
-"""Characters of a prompt that a classifier is sent."""

@@ -18,7 +18,7 @@ from proxy.signals.chunks import connections
 from proxy.signals.client_stack import ClientStack, client_stack
 from proxy.signals.json_style import escapes_html, json_style, marshalled_map
 from proxy.signals.language import language_group
-from proxy.signals.sketch import prompt_sketch, prompt_text
+from proxy.signals.sketch import prompt_context, prompt_sketch, prompt_text
 from proxy.signals.template import SAMPLE, prompt_template, system_template
 from proxy.signals.wants import NOTHING, RequestMarks, TextMarks, Wants
 
@@ -47,7 +47,7 @@ class Deriver:
         wants = wanted.signals
         text = prompt_text(ask) if wants & _OF_PROMPT else ""
         return Signals(
-            prompt=self._marks(text) if "prompt" in wants else (),
+            prompt=self._marks(text, prompt_context(ask, text)) if "prompt" in wants else (),
             system=self._system(ask.system[:SAMPLE]) if "system" in wants else None,
             template=self._template(text) if "template" in wants else None,
             chunks=self._connections(ask) if "chunks" in wants else (),
@@ -67,8 +67,8 @@ class Deriver:
             header_evidence=self._header_evidence,
         )
 
-    def _marks(self, text: str) -> tuple[int, ...]:
-        return tuple([self._hash(part) % NOVEL_BITS for part in prompt_sketch(text)])
+    def _marks(self, text: str, context: str) -> tuple[int, ...]:
+        return tuple([self._hash(part) % NOVEL_BITS for part in prompt_sketch(text, context)])
 
     def _connections(self, ask: Ask) -> tuple[int, ...]:
         return tuple({self._hash(part) % NOVEL_BITS: None for part in connections(ask)})

@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Final
 
-from proxy.facts import ANSWERING, NO_USAGE, Ask, Client, Usage
+from proxy.facts import ANSWERING, NO_USAGE, Ask, Client, Usage, prompt_bytes
 
 REMEMBERED: Final = 16_384
 """Accounts' models that are remembered, those seen last: some 4 MiB."""
@@ -98,15 +98,6 @@ class Estimates:
 
 
 _COLD: Final = _Past()
-
-
-def prompt_bytes(ask: Ask) -> int:
-    """Bytes of the prompt's text; images and tools are not counted."""
-    size = 0
-    for turn in ask.turns:
-        text = turn.text
-        size += len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
-    return size
 
 
 def _name(client: Client, ask: Ask) -> tuple[str, str]:

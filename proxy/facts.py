@@ -8,7 +8,7 @@ Rules see nothing else. Everything here is made once a request and never changed
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
@@ -183,6 +183,39 @@ class Ask:
     constrained: bool = False
     """Whether the answer is forced into a form by the server's own grammar, choices or pattern, as vLLM
     and SGLang can: a few forced tokens at a time read a model's distribution."""
+    let_go_bytes: int = 0
+    """Bytes of text that were read and are no longer kept."""
+
+
+MOST_CLASSIFIED: Final = 16_384
+"""Characters of a prompt that a classifier is sent."""
+_UNSAID: Final = Turn("", "")
+SHOWN_PARAMETERS: Final = 64
+"""Names of a body's parameters that its event can show."""
+
+
+def prompt_bytes(ask: Ask) -> int:
+    """Bytes of the prompt's text, whether it is still there or not; images and tools are not counted."""
+    size = ask.let_go_bytes
+    for turn in ask.turns:
+        text = turn.text
+        size += len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+    return size
+
+
+def lean(ask: Ask, prompt: str = "") -> Ask:
+    """The same without the texts that were read: how many turns, bytes and tools, but no longer what they
+    say. Only what a classifier is to be sent later, the `prompt`, stands in the last turn."""
+    turns = (_UNSAID,) * len(ask.turns)
+    return replace(
+        ask,
+        turns=(*turns[1:], Turn("user", prompt)) if prompt else turns,
+        let_go_bytes=prompt_bytes(ask) - len(prompt.encode("utf-8", "surrogatepass")),
+        system="",
+        logit_bias=(),
+        tools=("",) * len(ask.tools),
+        parameters=ask.parameters[:SHOWN_PARAMETERS],
+    )
 
 
 @value

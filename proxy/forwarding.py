@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from proxy.client.credentials import CREDENTIAL_HEADERS, strip_key_parameter
 from proxy.dialects.base import ReplyReader
@@ -47,10 +47,10 @@ class Forwarding:
         if read is not None and self.ask_usage:
             assert route is not None
             changed = dialect(route.dialect).ask_usage(visit.body, read.parsed)
-            # A stream may last for many minutes, and what was parsed weighs more than the body.
-            visit.read = replace(read, parsed={})
             if changed is not None:
                 body, asked = changed, True
+        if read is not None:
+            visit.let_go()
         own = ((b"X-Excise-Request-Id", visit.id.encode("ascii")),)
         streams = read is not None and read.ask.stream
         alone = body is not None and read is None

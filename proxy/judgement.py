@@ -33,7 +33,7 @@ from proxy.counters.resilient import ResilientStore
 from proxy.decision import ALLOWED, Decision, Evidence, Finding, RuleFinding, Verb
 from proxy.errors import Refusal, StoreError
 from proxy.expressions.program import Evaluation
-from proxy.facts import Client, Facts, Outcome
+from proxy.facts import MOST_CLASSIFIED, Client, Facts, Outcome, lean
 from proxy.leases import HeldLeases
 from proxy.lists import Tables
 from proxy.notices import Notice, Notices
@@ -44,6 +44,7 @@ from proxy.policy.select import Selected, Stage, select
 from proxy.policy.suspicion import Standing
 from proxy.rules.base import RuleKind
 from proxy.rules.subjects import BANNABLE, FROM_BODY, SUBJECTS, banned_as
+from proxy.signals.sketch import prompt_text
 
 Known = dict[int, Reading]
 """Readings that need not be asked for, by the identity of their operation."""
@@ -112,6 +113,13 @@ class Judgement:
         self.expression_errors |= other.expression_errors
         self.counted += other.counted
         self.counted_locally += other.counted_locally
+
+    def let_go(self) -> None:
+        """Keep of what was asked only what counters and the event still need."""
+        kept: dict[int, Facts] = {}
+        classified = MOST_CLASSIFIED if self.policy.classifies else 0
+        self.counted = _lean(self.counted, kept, classified)
+        self.counted_locally = _lean(self.counted_locally, kept, classified)
 
     @property
     def jitter(self) -> float:
@@ -450,6 +458,21 @@ def _assigned(
         )
         for selected in wanted
     ]
+
+
+def _lean(counted: Counted, kept: dict[int, Facts], classified: int) -> Counted:
+    """The same with lean facts, each made once; `kept` holds them by the identity of the full ones.
+
+    Of a prompt stays what a classifier is sent, so many characters."""
+    for _, facts, _, _ in counted:
+        if id(facts) not in kept:
+            ask = facts.ask
+            if ask is not None:
+                prompt = prompt_text(ask)[:classified] if classified else ""
+                kept[id(facts)] = replace(facts, ask=lean(ask, prompt))
+            else:
+                kept[id(facts)] = facts
+    return [(rule, kept[id(facts)], ops, readings) for rule, facts, ops, readings in counted]
 
 
 def _settling(counted: Counted, outcome: Outcome) -> list[Op]:

@@ -10,10 +10,13 @@ from proxy.batchfile import BatchFile
 from proxy.decision import ALLOWED, Decision, Evidence, RuleFinding, Verb
 from proxy.dialects.base import ReadAsk, ReplyReader
 from proxy.errors import Refusal
-from proxy.facts import NO_SIGNALS, Ask, Client, Route, Signals
+from proxy.facts import NO_SIGNALS, Ask, Client, Route, Signals, lean
 from proxy.head import Head
 from proxy.judgement import Judgement
 from proxy.policy.model import Policy
+
+LIGHT = 16 * 1024
+"""Bytes of a body up to which nothing is worth forgetting but what was parsed."""
 
 Mode = Literal["enforce", "shadow", "bypass"]
 
@@ -60,6 +63,21 @@ class Visit:
     def ask(self) -> Ask | None:
         """What is asked of the model, where the body was read."""
         return self.read.ask if self.read is not None else None
+
+    def let_go(self) -> None:
+        """Forget what nobody looks at any more once the request goes on.
+
+        A stream may last for many minutes, and what was read of a body weighs more than the body.
+        """
+        if self.read is None:
+            return
+        self.read = replace(self.read, parsed={})
+        if len(self.body) > LIGHT:
+            self.read = replace(
+                self.read, ask=lean(self.read.ask), more=tuple(map(lean, self.read.more))
+            )
+            if self.judgement is not None:
+                self.judgement.let_go()
 
     @property
     def decision(self) -> Decision:

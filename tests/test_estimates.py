@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from proxy.estimates import COLD_OUTPUT, COLD_OVERHEAD, Estimates, prompt_bytes
-from proxy.facts import Ask, Reasoning, Turn, Usage
+from proxy.estimates import COLD_OUTPUT, COLD_OVERHEAD, Estimates
+from proxy.facts import Ask, Reasoning, Turn, Usage, prompt_bytes
 from tests.policy.facts import facts
 
 CLIENT = facts().client

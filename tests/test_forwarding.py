@@ -4,16 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
 import pytest
 
 from proxy.client.credentials import CREDENTIAL_HEADERS
 from proxy.dialects.routes import dialect, find_route
+from proxy.facts import Client, Facts
 from proxy.forwarding import Forwarding
 from proxy.head import Head
+from proxy.judgement import Judgement
 from proxy.policy.load import parse
 from proxy.visit import Visit
 
 POLICY = parse("version: 1\n", "policy.yaml")
+POLICY_WITH_A_RULE = parse(
+    "version: 1\nrules:\n"
+    "  - {name: r, kind: rate_limit, per: address, limit: 1/second, action: throttle}\n",
+    "policy.yaml",
+)
 CHAT = b'{"model":"m","messages":[{"role":"user","content":"hi"}]}'
 STREAMED = b'{"model":"m","stream":true,"messages":[{"role":"user","content":"hi"}]}'
 ASKED = STREAMED[:-1] + b',"stream_options":{"include_usage":true}}'
@@ -119,3 +127,25 @@ def test_usage_reaches_only_those_who_asked_for_it(body: bytes, passes: bytes) -
     reader: Any = forwarding().of(visit(body)).observe(200, True)
     assert reader.feed(USAGE) + reader.finish() == passes
     assert reader.usage.output_tokens == 2
+
+
+@pytest.mark.parametrize("ask", [True, False])
+def test_what_a_heavy_body_asked_is_let_go_but_for_how_much(ask: bool) -> None:
+    turns = [{"role": "user", "content": "ab"}] * 1000
+    body = orjson.dumps({"model": "m", "messages": turns, "tools": [], "temperature": 0.5})
+    heavy = visit(body)
+    assert heavy.read is not None
+    assert heavy.route is not None
+    client = Client("192.0.2.1", "192.0.2.0/24")
+    facts = Facts(client, heavy.route, heavy.ask)
+    rule = POLICY_WITH_A_RULE.rules[0]
+    heavy.judgement = Judgement(POLICY, shadow=False, counted=[(rule, facts, (), ())] * 2)
+    assert forwarding(ask=ask).of(heavy).body == body
+    assert heavy.read.parsed == {}
+    assert heavy.ask is not None
+    assert (len(heavy.ask.turns), heavy.ask.temperature) == (1000, 0.5)
+    kept = [found[1].ask for found in heavy.judgement.counted]
+    assert kept[0] is kept[1] is not None
+    assert {turn.text for one in (heavy.ask, kept[0]) for turn in one.turns} == {""}
+    assert facts.ask is not None
+    assert facts.ask.turns[0].text == "ab"

@@ -23,6 +23,7 @@ from proxy.dialects.jsonbody import (
     read_json,
     refuse_lookalikes,
     string,
+    text_of_base64,
     written,
     wrong_type,
 )
@@ -106,7 +107,7 @@ def _turns(messages: list[Any], turns: list[Turn]) -> list[str]:
         if type(role) is not str:
             raise wrong_type(f"messages[{index}].role", "a string")
         content = message.get("content")
-        if len(message) != 2:
+        if len(message) != 2 or content is None:
             refuse_lookalikes(message, _MESSAGE_KEYS)
         if type(content) is str:
             text = content
@@ -162,6 +163,8 @@ def _block_texts(block: JsonObject, field: str, texts: list[str]) -> None:
         # Of documents: plain text and blocks; images and files are not text.
         if source.get("type") == "text":
             texts.append(string(source.get("data"), f"{field}.source.data"))
+        elif type(media := source.get("media_type")) is str and media.startswith("text/"):
+            texts.append(text_of_base64(source.get("data"), f"{field}.source.data"))
         else:
             _content_texts(source.get("content"), f"{field}.source.content", texts)
 

@@ -20,6 +20,7 @@ from proxy.dialects.jsonbody import (
     boolean,
     read_json,
     string,
+    text_of_base64,
     written,
     wrong_type,
 )
@@ -40,6 +41,7 @@ _BODY = Message(
 _CONTENT = Message("role", "parts")
 _PART = Message(
     "text",
+    "inlineData",
     "thought",
     "functionCall",
     "functionResponse",
@@ -48,6 +50,7 @@ _PART = Message(
     "toolCall",
     "toolResponse",
 )
+_BLOB = Message("mimeType", "data")
 _CONFIG = Message(
     "candidateCount",
     "maxOutputTokens",
@@ -102,7 +105,9 @@ def _ask(parsed: JsonObject, path: str) -> Ask:
     """`Ask` is built by position, as in `openai_chat`."""
     found = _BODY.read(parsed, "body")
     model = model_of(found.get("model"), path)
-    within = found.get("generateContentRequest")
+    # Of what generates, an upstream may go by the outer fields: there the wrapper is no field at all.
+    counts = path.endswith("Tokens")
+    within = found.get("generateContentRequest") if counts else None
     if within is not None:
         # What is counted stands one level deeper, or in `contents` beside it: never in both.
         if "contents" in found:
@@ -200,6 +205,10 @@ def _part(part: object, field: str, texts: list[str]) -> None:
     found = _PART.read(part, field)
     if (text := found.get("text")) is not None:
         texts.append(string(text, f"{field}.text"))
+    if (inline := found.get("inlineData")) is not None:
+        held = _BLOB.read(inline, f"{field}.inlineData")
+        if type(media := held.get("mimeType")) is str and media.startswith("text/"):
+            texts.append(text_of_base64(held.get("data"), f"{field}.inlineData.data"))
     for kind, message, name in _SPOKEN:
         if (said := found.get(kind)) is None:
             continue
@@ -210,9 +219,7 @@ def _part(part: object, field: str, texts: list[str]) -> None:
 
 def _limit(value: object) -> int | None:
     # Zero is what protobuf leaves out, and no upstream reads it or less as a limit.
-    if value is None:
-        return None
-    tokens = integer(value, "generationConfig.maxOutputTokens")
+    tokens = 0 if value is None else integer(value, "generationConfig.maxOutputTokens")
     return tokens if tokens > 0 else None
 
 

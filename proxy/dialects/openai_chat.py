@@ -8,15 +8,13 @@ the upstreams do.
 
 from __future__ import annotations
 
-from decimal import Decimal
+from dataclasses import replace
 from typing import Any
-
-import jiter
-import orjson
 
 from proxy.dialects.base import ReadAsk, ReplyReader
 from proxy.dialects.jsonbody import (
     JsonObject,
+    UnreadableBody,
     array,
     boolean,
     integer,
@@ -30,6 +28,7 @@ from proxy.dialects.jsonbody import (
     wrong_type,
 )
 from proxy.dialects.openai_replies import OpenAIPlain, OpenAIStream, openai_refusal
+from proxy.dialects.stream_usage import ask_usage, asks_usage
 from proxy.facts import Ask, Reasoning, Turn
 
 _KEYS = frozenset(
@@ -68,6 +67,11 @@ CONSTRAINTS = frozenset(
     ]
 )
 """Fields by which vLLM and SGLang force an answer into a form."""
+MAX_PROMPTS = 256
+"""Prompts or conversations in one body. Each is judged as a request of its own."""
+MAX_BIASED = 1024
+"""Tokens of one `logit_bias`: OpenAI bears 300."""
+BATCH = "/chat/completions/batch"
 DEPLOYMENTS = "/openai/deployments/"
 """Where Azure's paths name the model."""
 _MESSAGE_KEYS = frozenset(
@@ -80,12 +84,28 @@ _SYSTEM_ROLES = frozenset(("system", "developer"))
 def read(body: bytes, path: str = "") -> ReadAsk:
     """See `Dialect.read`."""
     parsed = read_json(body)
+    if path.endswith(BATCH):
+        first, *more = _conversations(parsed, path)
+        return ReadAsk(first, parsed, tuple(more))
     return ReadAsk(_ask(parsed, path), parsed)
 
 
 def asks_of(parsed: JsonObject, path: str) -> tuple[Ask, ...]:
     """See `Dialect.asks_of`."""
-    return (_ask(parsed, path),)
+    return _conversations(parsed, path) if path.endswith(BATCH) else (_ask(parsed, path),)
+
+
+def _conversations(parsed: JsonObject, path: str) -> tuple[Ask, ...]:
+    """vLLM's batch: `messages` is a list of conversations, and each is answered."""
+    refuse_lookalikes(parsed, _KEYS)
+    given = array(parsed.get("messages"), "messages")
+    if not given or type(given[0]) is not list:
+        raise wrong_type("messages", "an array of conversations")
+    if len(given) > MAX_PROMPTS:
+        raise UnreadableBody("too_many_values", "The body holds too many conversations.")
+    ask = _ask(parsed | {"messages": given[0]}, path)
+    more = [turns_of(array(one, f"messages[{index}]")) for index, one in enumerate(given) if index]
+    return (ask, *[replace(ask, turns=turns, system=system) for turns, system in more])
 
 
 def _ask(parsed: JsonObject, path: str) -> Ask:
@@ -222,11 +242,11 @@ def _limit(old: object, new: object) -> int | None:
 
 def logit_bias(value: object) -> tuple[tuple[str, float], ...]:
     """Pairs of token and weight, in wire order."""
+    biased = mapping(value, "logit_bias")
+    if len(biased) > MAX_BIASED:
+        raise UnreadableBody("too_many_values", "logit_bias names too many tokens.")
     # The tokens are the caller's text: the field is named without them.
-    return tuple(
-        (token, number(weight, "logit_bias"))
-        for token, weight in mapping(value, "logit_bias").items()
-    )
+    return tuple((token, number(weight, "logit_bias")) for token, weight in biased.items())
 
 
 def _reasoning(effort: object) -> Reasoning:
@@ -251,45 +271,6 @@ def end_user(safety_identifier: object, user: object) -> str | None:
     if safety_identifier is not None:
         user = string(safety_identifier, "safety_identifier") or user
     return user or None
-
-
-def asks_usage(options: object) -> bool:
-    """Whether `stream_options` asks for the usage of a stream."""
-    asked = None
-    if options is not None:
-        asked = mapping(options, "stream_options").get("include_usage")
-    return asked is not None and boolean(asked, "stream_options.include_usage")
-
-
-def ask_usage(body: bytes, parsed: JsonObject) -> bytes | None:
-    """See `Dialect.ask_usage`.
-
-    An absent key is spliced in before the last brace, all other bytes stay. A `stream_options`
-    without `include_usage` is replaced, which takes writing the whole body anew in its order; where
-    that would change a number (beyond 64 bits, more digits than a double holds), nothing changes.
-    """
-    if parsed.get("stream") is not True:
-        return None
-    if "stream_options" not in parsed:
-        end = body.rindex(b"}")
-        return body[:end] + b',"stream_options":{"include_usage":true}' + body[end:]
-    options = parsed["stream_options"] or {}
-    if options.get("include_usage") is True:
-        return None
-    exact = jiter.from_json(body, float_mode="decimal")
-    exact["stream_options"] = {**(exact["stream_options"] or {}), "include_usage": True}
-    try:
-        return orjson.dumps(exact, default=_double)
-    except orjson.JSONEncodeError:
-        return None
-
-
-def _double(value: object) -> float:
-    if isinstance(value, Decimal):
-        double = float(value)
-        if Decimal(repr(double)) == value:
-            return double
-    raise TypeError
 
 
 class OpenAIChat:

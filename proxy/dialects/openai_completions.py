@@ -2,7 +2,7 @@
 OpenAI legacy completions: POST /v1/completions, as vLLM, SGLang and many others still serve base models.
 
 Shapes: openai-python `types/completion_create_params.py`; vLLM `CompletionRequest`. A body may hold several
-prompts, and a prompt may be token ids: each prompt is one ask, and ids are read as words.
+prompts, and a prompt may be token ids: each prompt is one ask, and ids are read as words of their own.
 """
 
 from __future__ import annotations
@@ -25,18 +25,15 @@ from proxy.dialects.jsonbody import (
 )
 from proxy.dialects.openai_chat import (
     CONSTRAINTS,
-    ask_usage,
-    asks_usage,
+    MAX_PROMPTS,
     choices,
     end_user,
     logit_bias,
     model_of,
 )
 from proxy.dialects.openai_replies import CompletionStream, OpenAIPlain, openai_refusal
+from proxy.dialects.stream_usage import ask_usage, asks_usage
 from proxy.facts import Ask, Turn
-
-MAX_PROMPTS = 256
-"""Prompts in one body. Each is judged as a request of its own."""
 
 _KEYS = frozenset(
     [
@@ -58,6 +55,9 @@ _KEYS = frozenset(
         "prompt_embeds",
     ]
 )
+
+_LETTERS = str.maketrans("0123456789", "bcdfghjklm")
+"""Consonants: no word of any language comes of them."""
 
 
 def read(body: bytes, path: str = "") -> ReadAsk:
@@ -122,10 +122,10 @@ def _prompts(value: object) -> list[str]:
 
 
 def token_words(value: Any, field: str) -> str:
-    """Token ids as a text of numbers: no words, but the same prompt is the same text."""
+    """Token ids as words, each digit a letter: numbers would be left out of what tells prompts apart."""
     if type(value) is not list or not all(type(token) is int for token in value):
         raise wrong_type(field, "a string or an array of token ids")
-    return " ".join(map(str, value))
+    return " ".join(map(str, value)).translate(_LETTERS)
 
 
 class OpenAICompletions:

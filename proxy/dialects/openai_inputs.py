@@ -1,6 +1,7 @@
 """
 What takes text and answers no text: embeddings, moderations, tokenizers, pooling, scores and rankings, of
-OpenAI and of vLLM. Also speaks for images, whose bodies are not read.
+OpenAI and of vLLM; and what makes pictures, whose prompt is read and whose `n` is counted. Pictures that
+are edited or varied come as forms, which are not read.
 
 Shapes: openai-python `types/embedding_create_params.py`, `moderation_create_params.py`; vLLM
 `EmbeddingRequest`, `ScoreRequest`, `RerankRequest`, `TokenizeRequest`. All texts of a body are one ask.
@@ -11,13 +12,14 @@ from __future__ import annotations
 from proxy.dialects.base import ReadAsk, ReplyReader
 from proxy.dialects.jsonbody import (
     JsonObject,
+    boolean,
     mapping,
     read_json,
     refuse_lookalikes,
     string,
     wrong_type,
 )
-from proxy.dialects.openai_chat import end_user, model_of
+from proxy.dialects.openai_chat import choices, end_user, model_of
 from proxy.dialects.openai_chat import turns_of as chat_turns
 from proxy.dialects.openai_completions import token_words
 from proxy.dialects.openai_replies import InputsPlain, openai_refusal
@@ -37,7 +39,8 @@ _TEXTS = (
     "data_2",
 )
 """Every field that one of these surfaces reads text from."""
-_KEYS = frozenset([*_TEXTS, "model", "messages", "user"])
+_KEYS = frozenset([*_TEXTS, "model", "messages", "user", "n", "stream"])
+PICTURES = "/images/generations"
 _PART_KEYS = frozenset(["type", "text", "content"])
 
 
@@ -63,10 +66,13 @@ def asks_of(parsed: JsonObject, path: str) -> tuple[Ask, ...]:
         _collect(get(name), name, texts)
     if texts:
         turns += (Turn("user", "\n".join(texts)),)
+    draws = path.endswith(PICTURES)
     ask = Ask(
         model_of(get("model"), path),
         turns,
         system,
+        stream=draws and (value := get("stream")) is not None and boolean(value, "stream"),
+        choices=choices(get("n"), None) if draws else 1,
         end_user=end_user(None, get("user")),
         parameters=tuple(parsed),
     )

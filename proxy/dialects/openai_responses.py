@@ -31,6 +31,7 @@ _KEYS = frozenset(
         "model",
         "input",
         "items",
+        "prompt",
         "instructions",
         "stream",
         "max_output_tokens",
@@ -52,6 +53,7 @@ _ITEM_KEYS = frozenset(
     ["type", "role", "content", "text", "arguments", "input", "output", "summary", "name"]
 )
 _PART_KEYS = frozenset(["type", "text", "refusal"])
+_TEMPLATE_KEYS = frozenset(["id", "version", "variables"])
 _LOGPROBS = "message.output_text.logprobs"
 _SYSTEM_ROLES = frozenset(("system", "developer"))
 _SAID_BY = {"function_call_output": "tool", "custom_tool_call_output": "tool"}
@@ -60,20 +62,23 @@ _SAID_BY = {"function_call_output": "tool", "custom_tool_call_output": "tool"}
 def read(body: bytes, path: str = "") -> ReadAsk:
     """See `Dialect.read`."""
     parsed = read_json(body)
-    return ReadAsk(_ask(parsed), parsed)
+    return ReadAsk(_ask(parsed, path), parsed)
 
 
-def asks_of(parsed: JsonObject, _path: str) -> tuple[Ask, ...]:
+def asks_of(parsed: JsonObject, path: str) -> tuple[Ask, ...]:
     """See `Dialect.asks_of`."""
-    return (_ask(parsed),)
+    return (_ask(parsed, path),)
 
 
-def _ask(parsed: JsonObject) -> Ask:
+def _ask(parsed: JsonObject, path: str) -> Ask:
     """`Ask` is built by position, as in `openai_chat`."""
     refuse_lookalikes(parsed, _KEYS)
     get = parsed.get
-    # A conversation is filled by `items`, which later requests build on.
-    turns, system = _turns(get("instructions"), get("input") or get("items"))
+    # A conversation is filled by `items`, which later requests build on; nothing else has them.
+    given = get("items") if "/conversations" in path else get("input")
+    turns, system = _turns(get("instructions"), given)
+    if (template := get("prompt")) is not None:
+        turns += _variables(template)
     include = array(get("include"), "include")
     reasoning = get("reasoning")
     return Ask(
@@ -108,6 +113,19 @@ def _turns(instructions: object, given: object) -> tuple[tuple[Turn, ...], str]:
         raise wrong_type("input", "a string or an array")
     system = "\n".join(turn.text for turn in turns if turn.role in _SYSTEM_ROLES)
     return tuple(turns), system
+
+
+def _variables(template: object) -> tuple[Turn, ...]:
+    """What is filled into a prompt that is stored at the API: a question, perhaps the only one."""
+    template = mapping(template, "prompt")
+    refuse_lookalikes(template, _TEMPLATE_KEYS)
+    texts: list[str] = []
+    for value in mapping(template.get("variables"), "prompt.variables").values():
+        if type(value) is dict:
+            _part(value, "prompt.variables", texts)
+        else:
+            texts.append(string(value, "prompt.variables"))
+    return (Turn("user", "\n".join(texts)),) if texts else ()
 
 
 def _turn(item: object, field: str) -> Turn:

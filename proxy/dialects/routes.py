@@ -65,6 +65,9 @@ _SEGMENT = re.compile(r"(?!\.\.?\Z)[A-Za-z0-9._:@-]{1,256}\Z").match
 # Google's methods stand behind a colon (`m:countTokens`); other APIs' models have colons in their names.
 _METHOD = re.compile(r"([A-Za-z0-9._@-]{1,256}):([a-z]+(?:[A-Z][a-z]*)*)\Z").match
 _CAMEL = re.compile(r"[^:]*:[a-z]+[A-Z][A-Za-z]*\Z").match
+# An object that a POST changes: its id holds a digit, or one of the prefixes that ids have. What holds
+# neither is a verb that the table does not know yet (`/chat/completions/batch` was one).
+_ID = re.compile(r"(?=.*[0-9])|(?:asst|batch|chatcmpl|cmpl|conv|ctx|file|resp|thread)[_-]").match
 _PLACEHOLDER = re.compile(r"\{\w+\}")
 _ANY = "{}"
 _MODEL = "{model}"
@@ -151,7 +154,7 @@ def find_route(method: str, path: str) -> Route:
         return route
     node = _TREE.find(path)
     route = None if node is None else node.routes.get(method)
-    if route is not None:
+    if route is not None and not _is_verb(route, method, path):
         return route
     hinted = _by_path(path)
     name = _SHARED if hinted is None else hinted.name
@@ -169,6 +172,13 @@ def _loosely(path: str) -> str:
     read = unicodedata.normalize("NFKC", unquote(path, errors="ignore")).lower()
     seen = "".join(one for one in read if unicodedata.category(one)[0] not in "CZM")
     return "/".join(segment.rstrip(".") for segment in seen.rstrip("/").split("/"))
+
+
+def _is_verb(route: Route, method: str, path: str) -> bool:
+    """Whether what stands in an id's place of a POST that nobody reads is none."""
+    if method != "POST" or route.kind not in {"metered", "passed"}:
+        return False
+    return route.template.endswith("{id}") and not _ID(path[path.rindex("/") + 1 :])
 
 
 def dialect_for_errors(path: str, headers: RawHeaders) -> Dialect:

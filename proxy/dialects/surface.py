@@ -52,11 +52,12 @@ POST             /batches                                    inspected  openai_b
 GET              /batches                                    passed     openai_files
 GET              /batches/{id}                               metered     gemini_batch        batch
 POST             /batches/{id}/cancel                        passed     openai_files
-POST             /images/generations                         metered    openai_inputs       image
+POST             /images/generations                         inspected  openai_inputs       image
 POST             /images/edits                               metered    openai_inputs       image
 POST             /images/variations                          metered    openai_inputs       image
 POST             /audio/{call}                               refused    openai_chat         audio
 POST             /realtime/{call}                            refused    openai_chat         realtime
+POST             /realtime/calls                             refused    openai_chat         realtime
 POST             /realtime/calls/{id}/{call}                 refused    openai_chat         realtime
 GET              /realtime                                   refused    openai_chat         realtime
 GET              /responses                                  refused    openai_responses    realtime
@@ -95,36 +96,42 @@ GET,DELETE       /videos/{id}                                refused    openai_c
 GET              /videos/{id}/content                        refused    openai_chat         videos
 POST             /videos/{id}/remix                          refused    openai_chat         videos
 """
-"""Under `/v1`, Azure's `/openai/v1` and Gemini's `/v1beta/openai`. What stands at `/batches/{id}` may be
-Gemini's under `/v1`, with the answers in it."""
+"""Under `/v1`, Azure's `/openai/v1` and `/openai`, and Gemini's `/v1beta/openai`. What stands at
+`/batches/{id}` may be Gemini's under `/v1`, with the answers in it."""
 
 _DEPLOYMENT: Final = """
-POST  /chat/completions    inspected  openai_chat         chat
-POST  /completions         inspected  openai_completions  text_completion
-POST  /embeddings          inspected  openai_inputs       embeddings
-POST  /images/generations  metered    openai_inputs       image
-POST  /images/edits        metered    openai_inputs       image
-POST  /audio/{call}        refused    openai_chat         audio
+POST      /chat/completions             inspected  openai_chat         chat
+POST      /extensions/chat/completions  inspected  openai_chat         chat
+POST      /completions                  inspected  openai_completions  text_completion
+POST      /embeddings                   inspected  openai_inputs       embeddings
+POST      /images/generations           inspected  openai_inputs       image
+POST      /images/edits                 metered    openai_inputs       image
+POST      /images/variations            metered    openai_inputs       image
+POST      /audio/{call}                 refused    openai_chat         audio
+GET,POST  /realtime                     refused    openai_chat         realtime
 """
 """Under Azure's `/openai/deployments/{deployment}`: the path names the model."""
 
 _SERVERS: Final = """
-POST      /v1/score               inspected  openai_inputs  score
-POST      /score                  inspected  openai_inputs  score
-POST      /v1/rerank              inspected  openai_inputs  rerank
-POST      /v2/rerank              inspected  openai_inputs  rerank
-POST      /rerank                 inspected  openai_inputs  rerank
-POST      /pooling                inspected  openai_inputs  embeddings
-POST      /classify               inspected  openai_inputs  classify
-POST      /tokenize               inspected  openai_inputs  tokenize
-POST      /detokenize             inspected  openai_inputs  tokenize
-GET,HEAD  /health                 passed     -
-GET,HEAD  /ping                   passed     -
-GET,HEAD  /version                passed     -
-GET       /get_model_info         passed     -
-POST      /generate               refused    openai_chat    native_generate
-POST      /inference/v1/generate  refused    openai_chat    native_generate
-POST      /invocations            refused    openai_chat    invocations
+POST      /v1/chat/completions/batch   inspected  openai_chat    chat
+POST      /v1/chat/completions/render  inspected  openai_inputs  tokenize
+POST      /v1/completions/render       inspected  openai_inputs  tokenize
+POST      /v1/score                    inspected  openai_inputs  score
+POST      /score                       inspected  openai_inputs  score
+POST      /v1/rerank                   inspected  openai_inputs  rerank
+POST      /v2/rerank                   inspected  openai_inputs  rerank
+POST      /rerank                      inspected  openai_inputs  rerank
+POST      /pooling                     inspected  openai_inputs  embeddings
+POST      /classify                    inspected  openai_inputs  classify
+POST      /tokenize                    inspected  openai_inputs  tokenize
+POST      /detokenize                  inspected  openai_inputs  tokenize
+GET,HEAD  /health                      passed     -
+GET,HEAD  /ping                        passed     -
+GET,HEAD  /version                     passed     -
+GET       /get_model_info              passed     -
+POST      /generate                    refused    openai_chat    native_generate
+POST      /inference/v1/generate       refused    openai_chat    native_generate
+POST      /invocations                 refused    openai_chat    invocations
 """
 """vLLM and SGLang, beside what they share with OpenAI."""
 
@@ -196,6 +203,10 @@ _ENDPOINTS: Final = _VERTEX.replace("/models/", "/endpoints/")
 _ELSEWHERE: Final = """
 GET,HEAD  /v1/models                  passed   -
 GET,HEAD  /v1/models/{id}             passed   -
+GET,HEAD  /openai/models              passed   openai_chat
+GET,HEAD  /openai/models/{id}         passed   openai_chat
+GET,HEAD  /openai/deployments         passed   openai_chat
+GET,HEAD  /openai/deployments/{id}    passed   openai_chat
 GET,HEAD  /openai/v1/models           passed   openai_chat
 GET,HEAD  /openai/v1/models/{id}      passed   openai_chat
 GET,HEAD  /v1beta/openai/models       passed   openai_chat
@@ -206,7 +217,6 @@ GET,HEAD  /v1alpha/models             passed   gemini_generate
 GET,HEAD  /v1alpha/models/{model}     passed   gemini_generate
 POST,PUT  /upload/v1beta/files        refused  gemini_generate  file_batches
 POST,PUT  /upload/v1alpha/files       refused  gemini_generate  file_batches
-GET       /openai/realtime            refused  openai_chat      realtime
 GET       /ws/{service}               refused  gemini_generate  realtime
 GET       /ws/{service}/{method}      refused  gemini_generate  realtime
 """
@@ -216,7 +226,7 @@ _PUBLISHER: Final = "/publishers/{publisher}"
 _VERSIONS: Final = ("/v1", "/v1beta", "/v1alpha", "/v1beta1")
 
 _PARTS: Final = (
-    (("/v1", "/openai/v1", "/v1beta/openai"), _OPENAI),
+    (("/v1", "/openai/v1", "/openai", "/v1beta/openai"), _OPENAI),
     (("/openai/deployments/{deployment}",), _DEPLOYMENT),
     (("",), _SERVERS),
     (("",), _ANTHROPIC),

@@ -31,8 +31,10 @@ it; a rule names those that it wants, and fires where all that it names are pass
 
 Blind spot: who asks slowly, or spreads over many accounts, never fills the floor of one window; who sends
 each prompt twice halves the ratio, and pays for it. Fake turns that repeat an earlier conversation, and
-examples that come again in each prompt (self-instruct's), connect requests. Prompts of a word or two are
-not counted.
+examples that come again in each prompt (self-instruct's), connect requests. A prompt
+of a few words counts together with the system prompt and what tools have just answered; one of a word,
+without any of these, not at all. Questions are missed that stand before the model's last answer, behind a
+full sentence in the system prompt or a tool's answer, in descriptions of tools, or in files and pictures.
 
 False positives: an evaluation harness, a batch of classifications, a support bot of single questions and a
 busy chat product whose users share one key look just so. Let them declare a `profile` and `excuse` it, or

@@ -78,9 +78,16 @@ def _template(facts: Facts) -> str | None:
     return None if template is None else f"template:{template}"
 
 
+NO_MODEL: Final = "model:(none)"
+"""Whoever names no model. Parentheses stand in no text that `safe` makes: no caller can name this one."""
+
+
 def _model(facts: Facts) -> str | None:
     ask = facts.ask
-    return None if ask is None or ask.model is None else f"model:{safe(ask.model)}"
+    if ask is None:
+        return None
+    # Some upstreams serve a default to whoever names none, who is no freer of limits for that.
+    return NO_MODEL if ask.model is None else f"model:{safe(ask.model)}"
 
 
 SubjectOf = Callable[[Facts], str | None]

@@ -40,6 +40,10 @@ def batch(count: int) -> dict[str, Any]:
         (CHAT, lambda count: chat(n=count)),
         (CHAT, lambda count: chat(n=1, best_of=count)),
         (CHAT, lambda count: chat(n=count, messages=LONG)),
+        ("/v1/chat/completions/batch", lambda count: chat(messages=[HELLO] * count)),
+        ("/v1/chat/completions/batch", lambda count: chat(messages=[HELLO], n=count)),
+        ("/v1/images/generations", lambda count: {"prompt": "a cat", "n": count}),
+        ("/openai/deployments/d/images/generations", lambda count: {"prompt": "a", "n": count}),
         ("/v1/completions", lambda count: {"model": "m", "prompt": ["a b c"] * count}),
         ("/v1/completions", lambda count: {"model": "m", "prompt": [[1, 2, 3]] * count}),
         ("/v1/completions", lambda count: {"model": "m", "prompt": "a", "best_of": count, "n": 1}),
@@ -92,6 +96,24 @@ def test_the_event_says_how_many_were_asked(excise: Excise, upstream: Recorder) 
     event = excise.wait_for("request", **{"http.route": "/v1/completions", "request.asks": 3})
     assert event["decision"] == "allow"
     assert upstream.requests[0].json["prompt"] == ["a", "b", "c"]
+
+
+def test_the_body_of_pictures_is_sound_or_refused(excise: Excise, upstream: Recorder) -> None:
+    for body in (
+        b'{"prompt":"a","n":1,"n":10}',
+        b'{"prompt":"a","x":NaN}',
+        b'{"prompt":"a","N":9}',
+    ):
+        assert call(excise, "POST", "/v1/images/generations", body, "sk-unsound")[0] == 400
+    assert upstream.requests == []
+
+
+def test_an_exponent_without_end_is_answered(excise: Excise, upstream: Recorder) -> None:
+    body = (
+        b'{"messages":[],"stream":true,"stream_options":{},"temperature":1e-99999999999999999999}'
+    )
+    assert call(excise, "POST", CHAT, body, "sk-exponent")[0] == 200
+    assert upstream.requests[0].body == body
 
 
 def test_too_many_prompts_in_one_body_are_not_read(excise: Excise, upstream: Recorder) -> None:

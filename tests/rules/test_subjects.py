@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.facts import Facts
-from proxy.rules.subjects import FROM_BODY, MAX_VALUE, SUBJECTS, safe, subject_of
+from proxy.facts import Ask, Facts
+from proxy.rules.subjects import FROM_BODY, MAX_VALUE, NO_MODEL, SUBJECTS, safe, subject_of
 from tests.policy.facts import facts
 
 ALPHABET = re.compile(r"[A-Za-z0-9._:/@+%~-]{1,64}").fullmatch
@@ -20,6 +20,15 @@ ANYTHING = st.text(st.characters(codec=None), max_size=200)
 
 def owner(per: str, end_user: str | None = None, model: str | None = "large", **client: Any) -> Any:
     return subject_of(tuple(per.split()))(replace(facts(model, **client), end_user=end_user))
+
+
+def test_whoever_names_no_model_has_one_subject_that_nobody_can_name() -> None:
+    asked = facts("large")
+    nameless = subject_of(("api_key", "model"))(replace(asked, ask=Ask(None)))
+    assert nameless == f"api_key:key_a|{NO_MODEL}"
+    assert not ALPHABET(NO_MODEL)
+    for named in ("", "(none)", "%28none%29", "none", "\x00", NO_MODEL):
+        assert owner("api_key model", model=named) != nameless
 
 
 @pytest.mark.parametrize(
