@@ -69,7 +69,7 @@ def careless() -> Iterator[Careless]:
     ("policy", "method", "path"),
     [
         (POLICY, "POST", "/v1/messages/batches/b1/cancel"),
-        (POLICY, "POST", "/v1/batches"),
+        (POLICY, "POST", "/v1/batches/b1/cancel"),
         (POLICY, "PATCH", "/v1beta/cachedContents/c1"),
         (POLICY, "POST", "/v1/evals"),
         (POLICY, "POST", "/v9/unknown"),
