@@ -9,7 +9,10 @@ from typing import Final
 from proxy.decision import Degradation
 from proxy.degrade import anthropic_request, exact, gemini_request, openai_request
 from proxy.degrade.settings import JsonObject
-from proxy.facts import ANSWERING, Route
+from proxy.facts import Route
+
+_ANSWERS: Final = frozenset(["chat", "text_completion", "batch"])
+"""Operations that make a model answer. Others count, cache or keep, and refuse limits."""
 
 Degrader = Callable[[JsonObject, Degradation], tuple[str, ...]]
 
@@ -61,8 +64,7 @@ def degraded_line(
 
 
 def _degrader(route: Route) -> Degrader | None:
-    # What counts tokens, caches or converses answers nothing, and refuses limits that it does not know.
-    return DEGRADERS.get(route.dialect) if route.operation in ANSWERING else None
+    return DEGRADERS.get(route.dialect) if route.operation in _ANSWERS else None
 
 
 def _for(route: Route, degradation: Degradation) -> Degradation:

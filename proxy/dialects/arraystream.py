@@ -25,13 +25,13 @@ class ArraySplitter:
 
     __slots__ = ("_depth", "_escaped", "_in_string", "_limit", "_parts", "_size", "oversize")
 
-    def __init__(self, limit: int = MAX_PIECE_BYTES) -> None:
+    def __init__(self, limit: int | None = None) -> None:
         self._depth = 0
         self._in_string = False
         self._escaped = False
         self._parts: list[bytes] = []
         self._size = 0
-        self._limit = limit
+        self._limit = MAX_PIECE_BYTES if limit is None else limit
         self.oversize = False
         """Whether an object was too large to be given out."""
 

@@ -29,12 +29,12 @@ class EventSplitter:
 
     __slots__ = ("_after_cr", "_checked", "_limit", "_oversize", "rest")
 
-    def __init__(self, limit: int = MAX_EVENT_BYTES) -> None:
+    def __init__(self, limit: int | None = None) -> None:
         self.rest = b""
         """The incomplete event at the end of what was fed."""
         self._checked = 0
         self._after_cr = False
-        self._limit = limit
+        self._limit = MAX_EVENT_BYTES if limit is None else limit
         self._oversize = False
 
     @property

@@ -22,8 +22,10 @@ rules:
         (
             "lowered",
             "lowered",
-            "[strip_logprobs, drop_logit_bias, single_choice, hide_reasoning, "
-            "{cap_output_tokens: 512}, {lower_reasoning_effort: low}]",
+            (
+                "[strip_logprobs, drop_logit_bias, single_choice, hide_reasoning, "
+                "{cap_output_tokens: 512}, {lower_reasoning_effort: low}]"
+            ),
         ),
     )
 )
