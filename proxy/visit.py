@@ -62,7 +62,9 @@ class Visit:
     @property
     def degradation(self) -> Degradation | None:
         """What is to be taken from the request and its answer."""
-        return None if self.judgement is None else self.judgement.decision.degradation
+        if self.judgement is None or self.refused:
+            return None
+        return self.judgement.decision.degradation
 
     @property
     def all_degraded(self) -> tuple[str, ...]:

@@ -53,7 +53,9 @@ _LINES: Final = ("openai_files", "anthropic_batches", "gemini_batch")
 
 def changes_replies(route: Route | None, degradation: Degradation) -> bool:
     """Whether replies of a route have to be read and changed."""
-    return degradation.shapes_replies and route is not None and route.dialect in EDITORS
+    if route is None or route.dialect not in EDITORS or not route.operation:
+        return False  # routes without an operation, served by name, may answer anything
+    return degradation.shapes_replies
 
 
 def degraded_reader(

@@ -134,9 +134,7 @@ class DegradedStream(DegradedReply):
     def rest(self) -> list[Piece]:
         """See `DegradedReply.rest`."""
         rest, self._splitter = self._splitter.rest, EventSplitter(MAX_BYTES)
-        pieces: list[Piece] = []
-        if rest and not self.ended:
-            pieces.append(self._event(rest + b"\n\n"))
+        pieces = [self._event(rest + b"\n\n")] if rest and not self.ended else []
         self._inner.finish()
         if not self._over and not self.ended:
             pieces.append((self._written(self._editor.rest()), 0))
@@ -264,7 +262,7 @@ class DegradedLines(DegradedReply):
 
 
 class DegradedWhole(DegradedReply):
-    """One JSON object. What it is not, such as an image of another route, passes as it is."""
+    """One JSON object."""
 
     whole = True
 
