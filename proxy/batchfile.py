@@ -40,9 +40,12 @@ class BatchFile:
         judge: Callable[[Route, Ask], Awaitable[Refusal | None]],
         allows: Callable[[str], Refusal | None],
         unreadable: Callable[[UnreadableBody], Refusal | None],
+        degrade: Callable[[Route, bytes], bytes] = lambda _route, line: line,
     ) -> None:
         """`judge` says of each request whether it is refused, `allows` of a purpose, and `unreadable` what
-        becomes of a file that holds what no reader reads in one way."""
+        becomes of a file that holds what no reader reads in one way. `degrade` gives a judged line as it
+        goes on."""
+        self._degrade = degrade
         self._judge = judge
         self._allows = allows
         self._unreadable = unreadable
@@ -95,15 +98,18 @@ class BatchFile:
             return self._too_long() if len(self._rest) > MAX_LINE_BYTES else b""
         whole = bytes(self._rest) + data[:ends]
         self._rest = bytearray(data[ends:])
-        for line in whole.split(b"\n"):
-            if (refusal := await self._line(line)) is not None:
-                return refusal
-        return whole
+        lines = whole.split(b"\n")
+        for at, line in enumerate(lines):
+            passed = await self._line(line)
+            if isinstance(passed, Refusal):
+                return passed
+            lines[at] = passed
+        return b"\n".join(lines)
 
     async def end_of_file(self) -> bytes | Refusal:
         """The last line, which may have no end."""
         rest, self._rest = bytes(self._rest), bytearray()
-        return await self._line(rest) or rest
+        return await self._line(rest)
 
     async def finish(self) -> Refusal | None:
         """The form has ended."""
@@ -124,11 +130,12 @@ class BatchFile:
         rest, self._rest = bytes(self._rest), bytearray()
         return rest
 
-    async def _line(self, line: bytes) -> Refusal | None:
+    async def _line(self, line: bytes) -> bytes | Refusal:
+        """The line as it goes on."""
         if not line.strip(b" \t\r"):
-            return None
+            return line
         if len(line) > MAX_LINE_BYTES:
-            return self._cannot_read(TOO_LONG)
+            return self._cannot_read(TOO_LONG) or line
         try:
             refuse_other_ends(line)
             route, asks = read_line(line)
@@ -136,14 +143,15 @@ class BatchFile:
             refusal = self._cannot_read(error)
             if refusal is None and not self._is_batch and looks_like_request(line):
                 refusal = self._said(self._unreadable(error))
-            return refusal
+            return refusal or line
         for ask in asks:
             self.asks += 1
             self._note(route, ask)
             refusal = await self._judge(route, ask)
             if refusal is not None:
-                return self._said(refusal)
-        return None
+                self._said(refusal)
+                return refusal
+        return self._degrade(route, line)
 
     def _note(self, route: Route, ask: Ask) -> None:
         kind = (route, ask.model)

@@ -6,14 +6,16 @@ Frozen values; `policy/decide.py` makes them, `edge/` acts on them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import IntEnum
-from typing import Literal
+from typing import Final, Literal, TypeVar
 
 from proxy.value import value
 
 Family = Literal["volume", "content", "client", "network", "linkage", "listed"]
 """Kinds of evidence; a block out of suspicion needs two of them."""
+
+Number = TypeVar("Number", int, float)
 
 Scalar = str | int | float | bool
 Evidence = Mapping[str, Scalar]
@@ -38,6 +40,91 @@ class Verb(IntEnum):
     def refuses(self) -> bool:
         """Whether the model never sees the request."""
         return self >= Verb.THROTTLE
+
+
+EFFORTS: Final = ("minimal", "low", "medium", "high")
+"""What reasoning may be lowered to, least first."""
+
+
+@value
+class Degradation:
+    """What is taken from a request and its answer. Several join: the smaller number wins."""
+
+    strip_logprobs: bool = False
+    drop_logit_bias: bool = False
+    single_choice: bool = False
+    hide_reasoning: bool = False
+    cap_output_tokens: int | None = None
+    """The most output tokens that may be asked for."""
+    lower_reasoning_effort: str | None = None
+    """One of EFFORTS."""
+    pace: float | None = None
+    """Output tokens a second."""
+    cut_after: int | None = None
+    """Output tokens after which an answer ends."""
+
+    def joined(self, other: Degradation) -> Degradation:
+        """Both at once."""
+        efforts = [
+            one for one in (self.lower_reasoning_effort, other.lower_reasoning_effort) if one
+        ]
+        return Degradation(
+            self.strip_logprobs or other.strip_logprobs,
+            self.drop_logit_bias or other.drop_logit_bias,
+            self.single_choice or other.single_choice,
+            self.hide_reasoning or other.hide_reasoning,
+            _smaller(self.cap_output_tokens, other.cap_output_tokens),
+            min(efforts, key=EFFORTS.index, default=None),
+            _smaller(self.pace, other.pace),
+            _smaller(self.cut_after, other.cut_after),
+        )
+
+    @property
+    def shapes_replies(self) -> bool:
+        """Whether the answer has to be read and changed, not only the request."""
+        guards = self.strip_logprobs or self.hide_reasoning
+        return guards or self.pace is not None or self.cut_after is not None
+
+    @property
+    def actions(self) -> dict[str, str]:
+        """What is in force: the policy's word, and the same with its number."""
+        found: dict[str, str] = {}
+        for name in DEGRADATIONS:
+            given = getattr(self, name)
+            if given is True:
+                found[name] = name
+            elif given:
+                shown = f"{given:g}/second" if name == "pace" else given
+                found[name] = f"{name}: {shown}"
+        return found
+
+
+def _smaller(one: Number | None, other: Number | None) -> Number | None:
+    if one is None or other is None:
+        return other if one is None else one
+    return min(one, other)
+
+
+DEGRADATIONS: Final = (
+    "strip_logprobs",
+    "drop_logit_bias",
+    "single_choice",
+    "hide_reasoning",
+    "cap_output_tokens",
+    "lower_reasoning_effort",
+    "pace",
+    "cut_after",
+)
+"""The words of `degrade`."""
+
+
+def all_of(degradations: Iterable[Degradation | None]) -> Degradation | None:
+    """All at once; None where there is none."""
+    joined: Degradation | None = None
+    for one in degradations:
+        if one is not None:
+            joined = one if joined is None else joined.joined(one)
+    return joined
 
 
 @value
@@ -71,6 +158,8 @@ class RuleFinding:
     """Seconds that whom the rule counts is banned for."""
     subject: str | None = None
     """Whom that is."""
+    degradation: Degradation | None = None
+    """What is taken from the request and its answer, with `degrade`."""
 
 
 @value
@@ -86,6 +175,13 @@ class Decision:
     delay_then: Verb = Verb.ALLOW
     retry_after_s: float | None = None
     findings: tuple[RuleFinding, ...] = ()
+    degradation: Degradation | None = None
+    """What all enforced findings take from the request and its answer; None where it is refused."""
+
+    @property
+    def would_degrade(self) -> Degradation | None:
+        """What shadow rules would have taken."""
+        return all_of(found.degradation for found in self.findings if found.shadow)
 
     @property
     def shadow(self) -> tuple[str, ...]:

@@ -121,6 +121,12 @@ FIELDS: Final[dict[str, tuple[str, str]]] = {
             "`absent asn`, `failed`"
         ),
     ),
+    "degrade": ("list", "what the policy takes from this request and its answer"),
+    "degraded": (
+        "list",
+        "what was changed: fields of the request; `reasoning`, `logprobs`, `output`, `pace` of the answer",
+    ),
+    "would_degrade": ("list", "what shadow rules would have taken"),
     "no_subject": ("list", "rules that found nobody to count"),
     "delayed_s": ("number", "seconds the request was held back"),
     "mode": ("text", "shadow or bypass, where the process or its policy does not enforce"),
@@ -420,6 +426,12 @@ def _add_findings(event: Event, visit: Visit) -> None:
     shadow = [one.rule for one in findings if one.shadow]
     if shadow:
         event["shadow"] = shadow[:MAX_LIST]
+        if (watched := visit.decision.would_degrade) is not None:
+            event["would_degrade"] = list(watched.actions.values())
+    if (degradation := visit.degradation) is not None:
+        event["degrade"] = list(degradation.actions.values())
+        if degraded := visit.all_degraded:
+            event["degraded"] = list(degraded[:MAX_LIST])
 
 
 def _add_judgement(event: Event, visit: Visit) -> None:

@@ -1,4 +1,4 @@
-"""How a judged request goes on to the upstream: credentials, usage, and who watches its reply."""
+"""How a judged request goes on to the upstream: degraded, credentials, usage, and who watches its reply."""
 
 from __future__ import annotations
 
@@ -6,12 +6,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from proxy.client.credentials import CREDENTIAL_HEADERS, strip_key_parameter
+from proxy.decision import Degradation
+from proxy.degrade.readers import changes_replies, degraded_reader
+from proxy.degrade.requests import degraded_body, degraded_line
 from proxy.dialects.base import ReplyReader
 from proxy.dialects.openai_files import UploadReply
 from proxy.dialects.routes import dialect
+from proxy.errors import Refusal
+from proxy.facts import Route
 from proxy.head import Head
 from proxy.passage import Forward
 from proxy.visit import Visit
+
+UNDEGRADABLE = Refusal(
+    400, "undegradable", "The request cannot be served in the form in which it was sent."
+)
+"""What a request is told that would have slipped through whole."""
 
 _IDENTITY = (("Accept-Encoding", "identity"),)
 
@@ -27,8 +37,8 @@ class Forwarding:
     withheld: Callable[[Head], tuple[str, ...]]
     """Headers that this peer may not send on, such as a gateway's from somebody else."""
 
-    def of(self, visit: Visit) -> Forward:
-        """How this request is to be sent on."""
+    def of(self, visit: Visit) -> Forward | Refusal:
+        """How this request is to be sent on; a Refusal where it cannot be degraded as it must be."""
         head = visit.head
         body: bytes | None = visit.body or None
         query, drop = head.query, self.withheld(head)
@@ -37,37 +47,96 @@ class Forwarding:
             query = strip_key_parameter(query)
             drop += CREDENTIAL_HEADERS
             add = (self.credential,)
-        read = visit.read
-        asked = False
-        route = visit.route
-        metered = route is not None and route.kind == "metered"
-        if visit.file is not None or (self.ask_usage and (metered or read is not None)):
+        read, route = visit.read, visit.route
+        degradation = visit.degradation
+        if degradation is not None and route is not None:
+            degraded = _degraded(visit, route, degradation)
+            if isinstance(degraded, Refusal):
+                return degraded
+            body = degraded
+        answers = read is not None or (route is not None and route.kind == "metered")
+        must_read = degradation is not None and answers and changes_replies(route, degradation)
+        if visit.file is not None or (self.ask_usage and answers) or must_read:
             # A compressed reply could not be read for its usage, or an uploaded file's id.
             add += _IDENTITY
+        asked = False
         if read is not None and self.ask_usage:
             assert route is not None
-            changed = dialect(route.dialect).ask_usage(visit.body, read.parsed)
+            changed = dialect(route.dialect).ask_usage(body or b"", read.parsed)
             if changed is not None:
                 body, asked = changed, True
         if read is not None:
             visit.let_go()
+        own: tuple[tuple[bytes, bytes], ...]
         own = ((b"X-Excise-Request-Id", visit.id.encode("ascii")),)
+        if degradation is not None:
+            own += _disclosed(visit, degradation, must_read=must_read)
         streams = read is not None and read.ask.stream
         alone = body is not None and read is None
         observe = _observing(visit, asked)
-        return Forward(query, body, drop, add, own, streams, alone, visit.file, observe)
+        return Forward(
+            query, body, drop, add, own, streams, alone, visit.file, observe, must_read=must_read
+        )
+
+
+def _degraded(visit: Visit, route: Route, degradation: Degradation) -> bytes | Refusal | None:
+    """The body as it goes on. What was let through unread cannot be degraded, so it goes no further."""
+    if route.kind != "inspected" or visit.file is not None:
+        return visit.body or None
+    if visit.read is None:
+        return UNDEGRADABLE
+    try:
+        body, visit.degraded = degraded_body(visit.body, route, degradation)
+    except (ValueError, TypeError):
+        return UNDEGRADABLE
+    return body
+
+
+def degraded_upload(visit: Visit, route: Route, line: bytes) -> bytes:
+    """One line of a batch's file as it goes on, by what was found of all lines so far."""
+    degradation = visit.degradation
+    if degradation is None:
+        return line
+    changed, names = degraded_line(line, route, degradation)
+    visit.degraded = tuple(dict.fromkeys((*visit.degraded, *names)))
+    return changed
+
+
+def _disclosed(
+    visit: Visit, degradation: Degradation, *, must_read: bool
+) -> tuple[tuple[bytes, bytes], ...]:
+    """The header that says what was changed, and what is taken from the answer if it is there."""
+    if visit.policy.disclose == "none":
+        return ()
+    names = list(visit.degraded)
+    if must_read:
+        for name, taken in (
+            ("logprobs", degradation.strip_logprobs),
+            ("reasoning", degradation.hide_reasoning),
+            ("output", degradation.cut_after is not None),
+            ("pace", degradation.pace is not None),
+        ):
+            if taken and name not in names:
+                names.append(name)
+    return ((b"X-Excise-Modified", ", ".join(names).encode("ascii")),) if names else ()
 
 
 def _observing(visit: Visit, asked: bool) -> Callable[[int, bool], ReplyReader | None]:
     def observe(status: int, streamed: bool) -> ReplyReader | None:
-        route = visit.route
+        route, read = visit.route, visit.read
         if visit.file is not None and status < 300:
             visit.reader = UploadReply()
             return visit.reader
-        if route is None or status >= 300 or (visit.read is None and route.kind != "metered"):
+        if route is None or status >= 300 or (read is None and route.kind != "metered"):
             return None
         speaker = dialect(route.dialect)
         visit.reader = speaker.reply_reader(streamed=streamed, drop_usage=asked and streamed)
+        degradation = visit.degradation
+        if degradation is not None and changes_replies(route, degradation):
+            asks = () if read is None else (read.ask, *read.more)
+            visit.reader = degraded_reader(
+                visit.reader, route, degradation, asks, streamed=streamed
+            )
         return visit.reader
 
     return observe

@@ -50,6 +50,9 @@ class Metrics:
             ("rule", "cause"),
             registry,
         )
+        self._degraded = Tally(
+            "excise_degraded", "Requests degraded, by what was taken.", ("what",), registry
+        )
         self._output_tokens = Tally(
             "excise_output_tokens", "Output tokens let through.", (), registry
         )
@@ -141,6 +144,9 @@ class Metrics:
         self._responses.counts[status, progress.end] += 1
         for found in decision.findings:
             self._findings.counts[found.rule, "shadow" if found.shadow else "enforce"] += 1
+        if (degradation := visit.degradation) is not None:
+            for what in degradation.actions:
+                self._degraded.counts[(what,)] += 1
         if visit.judgement is not None:
             self._counted.counts[(visit.judgement.store,)] += 1
             for rule, why in visit.judgement.expression_errors.items():

@@ -67,6 +67,8 @@ class Forward:
     """(status, is it server-sent events) → who looks at the reply as it passes."""
     ready: Callable[[], Awaitable[None]] | None = None
     """Awaited before the end of the reply goes on, where somebody must have learnt of it first."""
+    must_read: bool = False
+    """Whether an answer that cannot be read, such as a compressed one, must not pass."""
 
 
 @dataclass(slots=True)

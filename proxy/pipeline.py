@@ -31,7 +31,7 @@ from proxy.dialects.routes import dialect, dialect_for_errors, find_route
 from proxy.errors import Refusal, StoreError
 from proxy.estimates import Estimates
 from proxy.facts import NO_SIGNALS, NO_USAGE, Ask, Client, Facts, Route, Usage
-from proxy.forwarding import Forwarding
+from proxy.forwarding import Forwarding, degraded_upload
 from proxy.ids import request_id
 from proxy.judgement import STORE_GONE, Judge, Judgement
 from proxy.outcome import learn, outcome_of
@@ -112,12 +112,7 @@ class Pipeline:
             if refusal is not None:
                 visit.refused = True
             else:
-                forward = self._forwarding.of(visit)
-                if visit.file is not None:
-                    forward.ready = partial(self._note_file, visit)
-                visit.forwarded = True
-                refusal = await exchange.forward(forward)
-                visit.refused = visit.file is not None and _ended_here(visit.file, refusal)
+                refusal = await self._forward(exchange, visit)
             if refusal is not None:
                 self._answer(exchange, visit, refusal)
         except (asyncio.CancelledError, ConnectionError):
@@ -128,6 +123,18 @@ class Pipeline:
         finally:
             self._settle(exchange, visit)
             self._emit(visit, exchange)
+
+    async def _forward(self, exchange: Exchange, visit: Visit) -> Refusal | None:
+        forward = self._forwarding.of(visit)
+        if isinstance(forward, Refusal):
+            visit.refused = True
+            return forward
+        if visit.file is not None:
+            forward.ready = partial(self._note_file, visit)
+        visit.forwarded = True
+        refusal = await exchange.forward(forward)
+        visit.refused = visit.file is not None and _ended_here(visit.file, refusal)
+        return refusal
 
     async def _refused(self, exchange: Exchange, visit: Visit) -> Refusal | None:
         refusal = exchange.objection() or self._identify(visit)
@@ -289,7 +296,12 @@ class Pipeline:
                 visit, "unknown_routes", REFUSED_ROUTE, watching=visit.watching, route=name
             )
 
-        visit.file = BatchFile(judge, allows, lambda error: self._unreadable(visit, error))
+        visit.file = BatchFile(
+            judge,
+            allows,
+            lambda error: self._unreadable(visit, error),
+            partial(degraded_upload, visit),
+        )
         return None
 
     async def _note_file(self, visit: Visit) -> None:
@@ -407,7 +419,7 @@ class Pipeline:
             return None
         judgement.decision = decision = replace(
             decision,
-            verb=decision.delay_then,
+            verb=max(decision.delay_then, Verb.DEGRADE if decision.degradation else Verb.ALLOW),
             reason="delay_lanes_full",
             delay_s=0.0,
             retry_after_s=decision.delay_s,

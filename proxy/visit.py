@@ -7,7 +7,8 @@ from typing import Literal
 
 from proxy.batches import Planned
 from proxy.batchfile import BatchFile
-from proxy.decision import ALLOWED, Decision, Evidence, RuleFinding, Verb
+from proxy.decision import ALLOWED, Decision, Degradation, Evidence, RuleFinding, Verb
+from proxy.degrade.replies import DegradedReply
 from proxy.dialects.base import ReadAsk, ReplyReader
 from proxy.errors import Refusal
 from proxy.facts import NO_SIGNALS, Ask, Client, Route, Signals, lean
@@ -53,11 +54,29 @@ class Visit:
     forwarded: bool = False
     """Whether it was sent on, or was about to be."""
     reader: ReplyReader | None = None
+    degraded: tuple[str, ...] = ()
+    """What was changed in the request."""
 
     @property
     def watching(self) -> bool:
         """Whether policy may refuse nothing: shadow mode, of the process or the policy."""
         return self.mode != "enforce" or self.policy.mode == "shadow"
+
+    @property
+    def degradation(self) -> Degradation | None:
+        """What is to be taken from the request and its answer."""
+        if self.judgement is None or self.refused:
+            return None
+        return self.judgement.decision.degradation
+
+    @property
+    def all_degraded(self) -> tuple[str, ...]:
+        """What was changed in the request and, so far, in its answer."""
+        reader = self.reader
+        touched = reader.touched if isinstance(reader, DegradedReply) else ()
+        if isinstance(reader, DegradedReply) and reader.pace is not None:
+            touched = (*touched, "pace")
+        return tuple(dict.fromkeys((*self.degraded, *touched)))
 
     @property
     def ask(self) -> Ask | None:

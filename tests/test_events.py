@@ -40,6 +40,18 @@ rules:
     action: {delay: {at_most: 1s}}
     match: {model: slow}
   - {name: watched, kind: rate_limit, per: address, limit: 1/hour, burst: 1, action: throttle, mode: shadow}
+  - name: lesser
+    kind: datacenter_ip
+    per: address
+    kinds: [private]
+    match: {model: slow}
+    action: {degrade: strip_logprobs}
+  - name: watched-lesser
+    kind: datacenter_ip
+    per: address
+    kinds: [private]
+    action: {degrade: strip_logprobs}
+    mode: shadow
   - {name: by-user, kind: rate_limit, per: end_user, limit: 10000/hour, action: throttle}
   - {name: exempted, kind: rate_limit, per: address, limit: 1/hour, action: throttle}
   - {name: wide, kind: prompt_diversity, per: [account, template], score: 1}

@@ -16,6 +16,7 @@ FORBIDDEN = {
     "head.py": IO,
     "errors.py": IO,
     "dialects": (*IO, "proxy.edge", "proxy.policy", "proxy.rules", "proxy.counters"),
+    "degrade": (*IO, "proxy.edge", "proxy.policy", "proxy.rules", "proxy.counters"),
     "rules": (*IO, "proxy.edge", "proxy.policy", "proxy.dialects"),
     "policy": (*IO, "proxy.edge", "proxy.dialects"),
     "counters": ("proxy.edge", "proxy.policy", "proxy.rules", "proxy.dialects"),

@@ -23,14 +23,17 @@ _OPENING = frozenset(b"[{")
 class ArraySplitter:
     """Cuts an array into its objects, wherever its chunks begin and end."""
 
-    __slots__ = ("_depth", "_escaped", "_in_string", "_parts", "_size")
+    __slots__ = ("_depth", "_escaped", "_in_string", "_limit", "_parts", "_size", "oversize")
 
-    def __init__(self) -> None:
+    def __init__(self, limit: int | None = None) -> None:
         self._depth = 0
         self._in_string = False
         self._escaped = False
         self._parts: list[bytes] = []
         self._size = 0
+        self._limit = MAX_PIECE_BYTES if limit is None else limit
+        self.oversize = False
+        """Whether an object was too large to be given out."""
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """The objects that `chunk` completes."""
@@ -72,9 +75,10 @@ class ArraySplitter:
 
     def _keep(self, part: bytes) -> None:
         self._size += len(part)
-        if self._size <= MAX_PIECE_BYTES:
+        if self._size <= self._limit:
             self._parts.append(part)
         else:
+            self.oversize = True
             self._parts.clear()
 
     def _whole(self, last: bytes) -> bytes:

@@ -27,14 +27,20 @@ class EventSplitter:
     event before it.
     """
 
-    __slots__ = ("_after_cr", "_checked", "_oversize", "rest")
+    __slots__ = ("_after_cr", "_checked", "_limit", "_oversize", "rest")
 
-    def __init__(self) -> None:
+    def __init__(self, limit: int | None = None) -> None:
         self.rest = b""
         """The incomplete event at the end of what was fed."""
         self._checked = 0
         self._after_cr = False
+        self._limit = MAX_EVENT_BYTES if limit is None else limit
         self._oversize = False
+
+    @property
+    def oversize(self) -> bool:
+        """Whether an event beyond the limit is under way."""
+        return self._oversize
 
     @property
     def idle(self) -> bool:
@@ -62,7 +68,7 @@ class EventSplitter:
         rest = data[start:] if start else data
         if not rest and start and data[-1] == 0x0D:
             self._after_cr = True
-        if len(rest) > MAX_EVENT_BYTES or (self._oversize and len(rest) > 2):
+        if len(rest) > self._limit or (self._oversize and len(rest) > 2):
             # The last line end stays, for the blank line it may be the first half of.
             pieces.append(rest[:-2])
             rest = rest[-2:]

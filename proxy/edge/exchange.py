@@ -233,6 +233,8 @@ class HttpExchange:
                 case b"x-request-id" | b"request-id":
                     progress.upstream_request_id = value[:128].decode("ascii", "replace")
         progress.streamed = events or (forward.streams and reply.length is None)
+        if not readable and forward.must_read and reply.status < 300:
+            raise UpstreamError("unreadable")
         return forward.observe(reply.status, events) if readable else None
 
     def _failed(self, kind: FailureKind) -> Refusal | None:

@@ -11,7 +11,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from proxy.degrade.replies import DegradedReply
 from proxy.dialects.base import ReplyReader
+from proxy.edge.degraded import relay_degraded
 from proxy.edge.headers import for_client
 from proxy.edge.upstream import UpstreamReply
 from proxy.edge.watch import Watched
@@ -39,6 +41,7 @@ UPSTREAM_REFUSALS = {
     "reset": Refusal(502, "upstream_reset", "The model service closed the connection."),
     "timeout": Refusal(504, "upstream_timeout", "The model service did not answer in time."),
     "malformed": Refusal(502, "upstream_malformed", "The model service gave an invalid answer."),
+    "unreadable": Refusal(502, "upstream_unreadable", "The model service gave an invalid answer."),
 }
 
 
@@ -59,6 +62,8 @@ async def relay(
     headers += own_headers
     if wire.without_body:
         wire.start(reply.status, reply.reason, headers, reply.length)
+    elif isinstance(observer, DegradedReply):
+        await relay_degraded(reply, wire, observer, headers, silence)
     elif reply.length is not None and reply.length <= WHOLE_REPLY_BYTES:
         await _whole(reply, wire, observer, headers, silence, ready)
     else:

@@ -14,7 +14,7 @@ from typing import Literal, Protocol
 from proxy.head import RawHeaders
 from proxy.value import value
 
-FailureKind = Literal["unreachable", "reset", "timeout", "malformed"]
+FailureKind = Literal["unreachable", "reset", "timeout", "malformed", "unreadable"]
 
 
 class UpstreamError(Exception):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Final
 
-from proxy.decision import ALLOWED, Decision, Finding, RuleFinding, Verb
+from proxy.decision import ALLOWED, Decision, Finding, RuleFinding, Verb, all_of
 from proxy.rules.base import RuleKind
 
 PAUSE_S = 30.0
@@ -59,11 +59,13 @@ def weigh(
         delay_then=action.then,
         ban_s=action.ban_s,
         subject=subject,
+        degradation=action.degradation,
     )
 
 
 def decide(found: Sequence[RuleFinding]) -> Decision:
-    """The strongest enforced finding decides; delays compose to the longest; shadow never acts."""
+    """The strongest enforced finding decides; delays compose to the longest, degradations to all of
+    them; shadow never acts."""
     if not found:
         return ALLOWED
     ordered = tuple(sorted(found, key=_strength))
@@ -89,6 +91,7 @@ def decide(found: Sequence[RuleFinding]) -> Decision:
         delay_then=max((one.delay_then for one in delays), default=Verb.ALLOW),
         retry_after_s=max(waits, default=pause),
         findings=ordered,
+        degradation=None if refused else all_of(one.degradation for one in enforced),
     )
 
 

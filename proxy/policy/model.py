@@ -126,6 +126,8 @@ class Policy(BaseModel):
     also_serve: Names = ()
     """Routes that are refused until somebody has looked at them, served uninspected by name: `audio`."""
     refusal: RefusalText = RefusalText()
+    disclose: Literal["header", "none"] = "header"
+    """Whether a degraded answer says so: `X-Excise-Modified` names what was changed."""
     exemptions: tuple[Exemption, ...] = ()
     rules: tuple[SerializeAsAny[RuleKind], ...] = ()
     override: dict[str, dict[str, Any]] = Field(default_factory=dict)

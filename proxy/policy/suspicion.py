@@ -195,4 +195,5 @@ def _finding(
         delay_then=action.then,
         ban_s=action.ban_s,
         subject=stood.subject,
+        degradation=action.degradation,
     )

@@ -4,6 +4,7 @@
     allow | log | throttle | block
     delay: {at_most: 2s, then: throttle}
     block: {for: 24h}
+    degrade: [strip_logprobs, {cap_output_tokens: 512}, hide_reasoning, {pace: 20/second}]
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from typing import Annotated, Final
 
 from pydantic import PlainValidator, WithJsonSchema
 
-from proxy.decision import Verb
+from proxy.decision import Degradation, Verb
+from proxy.rules.degrade import DEGRADE_SCHEMA, parse_degrade
 from proxy.rules.fields import nearest, wrong
 from proxy.rules.units import DURATION_PATTERN, parse_duration
 
@@ -26,6 +28,7 @@ _WORDS: Final = {
     "throttle": Verb.THROTTLE,
     "block": Verb.BLOCK,
 }
+_ALL: Final = "allow, log, delay, degrade, throttle, block"
 _THEN: Final = ("allow", "log", "throttle", "block")
 
 
@@ -40,6 +43,8 @@ class Action:
     """What is done where more would be needed."""
     ban_s: float = 0.0
     """Seconds that the subject is banned for, with `block`."""
+    degradation: Degradation | None = None
+    """What is taken from the request and its answer, with `degrade`."""
 
     @property
     def strongest(self) -> Verb:
@@ -55,17 +60,17 @@ def parse_action(value: object) -> Action:
         if value == "delay":
             raise wrong("`delay` says for how long: `delay: (at_most: 2s, then: throttle)`")
         if value == "degrade":
-            raise wrong("`degrade` is not supported by this version yet")
-        raise wrong("must be one of allow, log, delay, throttle, block", (), _near(value))
+            raise wrong("`degrade` says what is taken: `degrade: [strip_logprobs, hide_reasoning]`")
+        raise wrong(f"must be one of {_ALL}", (), _near(value))
     if not isinstance(value, dict) or len(value) != 1:
         raise wrong("must be one action, such as `throttle` or `delay: (at_most: 2s)`")
     word, details = next(iter(value.items()))
     if word == "degrade":
-        raise wrong("`degrade` is not supported by this version yet", (word,))
+        return Action(Verb.DEGRADE, degradation=parse_degrade(details))
     if word == "block":
         return _ban(details)
     if word != "delay":
-        raise wrong("must be one of allow, log, delay, throttle, block", (word,), _near(word))
+        raise wrong(f"must be one of {_ALL}", (word,), _near(word))
     return _delay(details)
 
 
@@ -100,7 +105,7 @@ def _ban(details: object) -> Action:
 
 
 def _near(word: str) -> str | None:
-    return nearest(word, ("allow", "block", "delay", "log", "throttle"))
+    return nearest(word, ("allow", "block", "degrade", "delay", "log", "throttle"))
 
 
 _SCHEMA: Final = {
@@ -133,6 +138,12 @@ _SCHEMA: Final = {
                 }
             },
             "required": ["block"],
+            "additionalProperties": False,
+        },
+        {
+            "type": "object",
+            "properties": {"degrade": DEGRADE_SCHEMA},
+            "required": ["degrade"],
             "additionalProperties": False,
         },
     ]

@@ -25,6 +25,10 @@ from proxy.batchfile import BatchFile
 from proxy.classifier import WrongAnswerError, read_categories
 from proxy.client.address import AddressResolver, subnet
 from proxy.client.credentials import find_key, strip_key_parameter
+from proxy.decision import Degradation
+from proxy.degrade.readers import changes_replies, degraded_reader
+from proxy.degrade.replies import UnreadableReply
+from proxy.degrade.requests import degraded_body
 from proxy.dialects.batchline import read_line
 from proxy.dialects.jsonbody import UnreadableBody, read_json
 from proxy.dialects.routes import dialect, find_route
@@ -63,6 +67,12 @@ PATHS: Final = (
     "/v1beta/models/m:batchGenerateContent",
     "/v1/rerank",
 )
+EVERYTHING: Final = Degradation(
+    *(True, True, True, True),
+    cap_output_tokens=512,
+    lower_reasoning_effort="low",
+    cut_after=40,
+)
 _TRUSTED: Final = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("10.0.0.0/8"))
 
 
@@ -80,6 +90,10 @@ def bodies(data: bytes) -> None:
     assert read.ask is not None
     usage = dialect(route.dialect).ask_usage(body, read_json(body))
     assert usage is None or orjson.loads(usage)
+    degraded, names = degraded_body(body, route, EVERYTHING)
+    assert names or degraded == body
+    assert degraded_body(degraded, route, EVERYTHING) == (degraded, ()), "once is enough"
+    dialect(route.dialect).read(degraded, path)
 
 
 def batch_line(data: bytes) -> None:
@@ -223,6 +237,27 @@ def replies(data: bytes) -> None:
         assert reader.estimated_output_tokens() >= 0
 
 
+def degraded(data: bytes) -> None:
+    """A reply is degraded or unreadable, and what is hidden does not depend on where it is cut."""
+    path = PATHS[data[0] % len(PATHS)] if data else PATHS[0]
+    cut, reply = (data[1] or 1, data[2:]) if len(data) > 1 else (1, b"")
+    route = find_route("POST", path)
+    if not changes_replies(route, EVERYTHING):
+        return
+    for streamed in (False, True):
+        told: list[bytes | None] = []
+        for size in (cut, len(reply) or 1):
+            inner = dialect(route.dialect).reply_reader(streamed=streamed)
+            one = degraded_reader(inner, route, EVERYTHING, (), streamed=streamed)
+            try:
+                passed = [one.feed(reply[at : at + size]) for at in range(0, len(reply), size)]
+                told.append(b"".join(passed) + one.finish())
+            except UnreadableReply:
+                told.append(None)
+            assert one.output_tokens >= 0
+        assert told[0] == told[1]
+
+
 def path(data: bytes) -> None:
     """A target that passes the screen has one reading, and no route is inspected under two."""
     target, _, query = data.decode("latin-1").partition("?")
@@ -315,7 +350,7 @@ def categories(data: bytes) -> None:
 TARGETS: Final[dict[str, Target]] = {
     one.__name__: one
     for one in (
-        *(bodies, batch_line, batch_file, upload_form, sse, replies, path, forwarding),
+        *(bodies, batch_line, batch_file, upload_form, sse, replies, degraded, path, forwarding),
         *(credentials, policy, networks, texts, lexicon, categories),
     )
 }
