@@ -288,20 +288,20 @@ def networks(data: bytes) -> None:
 
 def lists(data: bytes) -> None:
     """An operator's list of networks is read, or refused with the place of each mistake."""
-    with _file("list.yaml", data) as file, _refused(file):
+    with _file("list.yaml", data) as file, _told_by_place(file):
         found = load_list(datetime.date(2026, 11, 25), file)
         joined([found])
 
 
 def accounts(data: bytes) -> None:
     """An accounts file is read, or refused with the place of each mistake."""
-    with _file("accounts.yaml", data) as file, _refused(file):
+    with _file("accounts.yaml", data) as file, _told_by_place(file):
         load_accounts(file)
 
 
 def mmdb(data: bytes) -> None:
     """A file of networks opens or is refused; a damaged record says nothing."""
-    with _file("networks.mmdb", data) as file, _refused(file):
+    with _file("networks.mmdb", data) as file, _told_by_place(file):
         database = Database(file)
         for address in ("0.0.0.0", "8.1.2.3", "255.255.255.255", "::1", "2001:db8::1"):
             database.find(address)
@@ -352,7 +352,7 @@ def _file(name: str, data: bytes) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def _refused(file: Path) -> Iterator[None]:
+def _told_by_place(file: Path) -> Iterator[None]:
     """Every line that refuses begins with the file."""
     said = ""
     try:
