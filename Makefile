@@ -52,7 +52,11 @@ format: $(VENV)/.dev
 bench: $(VENV)/.dev
 	$(BIN)/python -m bench
 
-fuzz: $(VENV)/.dev
+$(VENV)/.fuzz: requirements-fuzz.lock $(VENV)/.dev
+	$(PIP_INSTALL) --no-deps --require-hashes --only-binary :all: -r requirements-fuzz.lock || echo "no atheris for this machine: the plain mutator fuzzes"
+	@touch $@
+
+fuzz: $(VENV)/.fuzz
 	$(BIN)/python -m tests.fuzz --seconds $(SECONDS)
 
 audit: $(VENV)/.dev
@@ -62,6 +66,7 @@ audit: $(VENV)/.dev
 lock: $(VENV)/.dev
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header pyproject.toml --group build -o requirements.lock
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header pyproject.toml --group dev -o requirements-dev.lock
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --group pyproject.toml:fuzz -o requirements-fuzz.lock
 
 clean:
 	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis

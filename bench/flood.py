@@ -4,7 +4,8 @@
 Every request comes with a key, an address, an end user, a program, a system prompt and a prompt that have
 never been seen before, from as many addresses as asked for. Excise enforces `strict.yaml` behind a hop that
 it trusts, in front of a model that accepts every key, so that nothing stays provisional. Resident
-memory and Redis' `used_memory` are read as the flood goes on; bounded is what stops growing.
+memory and Redis' `used_memory` are read as the flood goes on; bounded is what stops growing. With
+`--inside` there is no HTTP, and the pace is kept whatever the machine can do: `bench/flood_inside.py`.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from pathlib import Path
 
 import redis
 
+from bench.flood_inside import flood_inside
 from bench.processes import LOAD_CORE, PROXY_CORE, free_port, python, started
 from proxy.policy.shipped import shipped
 
@@ -98,11 +100,26 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=2000, help="requests a second, at most")
     parser.add_argument("--seconds", type=float, default=240)
     parser.add_argument("--policy", type=Path, default=shipped("strict.yaml"))
+    parser.add_argument("--inside", action="store_true", help="the line alone, without HTTP")
     options = parser.parse_args()
     ports = [free_port() for _ in range(5)]
     store_port, model, data, health, admin = ports
     server = shutil.which("redis-server") or str(Path(sys.executable).parent / "redis-server")
     command = [server, "--port", str(store_port), "--bind", "127.0.0.1", "--save", ""]
+    if options.inside:
+        chance = random.Random(1)
+        with started(command, store_port, LOAD_CORE):
+            asyncio.run(
+                flood_inside(
+                    options.policy,
+                    store_port,
+                    options.rate,
+                    options.seconds,
+                    lambda number: request(number, chance),
+                    resident,
+                )
+            )
+        return
     settings = {
         "EXCISE_UPSTREAM": f"http://127.0.0.1:{model}",
         "EXCISE_POLICY": str(options.policy),

@@ -9,7 +9,6 @@ prompts of one set, told by the share that a crawl of them would show as distinc
 from __future__ import annotations
 
 import argparse
-import base64
 import gzip
 import json
 import os
@@ -20,8 +19,8 @@ import timeit
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import quote
 
+from bench.disguises import disguised, strangers
 from proxy.signals.client_stack import client_stack
 from proxy.signals.json_style import escapes_html, json_style
 from proxy.signals.language import language_group
@@ -131,84 +130,6 @@ def edits(text: str, chance: random.Random) -> dict[str, str]:
     }
 
 
-CYRILLIC = str.maketrans(
-    "aeopcyxijsABCEHKMOPTX",
-    "\u0430\u0435\u043e\u0440\u0441\u0443\u0445\u0456\u0458\u0455\u0410\u0412\u0421\u0415\u041d\u041a\u041c\u041e\u0420\u0422\u0425",
-)
-WIDE = str.maketrans({chr(code): chr(code + 0xFEE0) for code in range(0x21, 0x7F)})
-BOLD = str.maketrans(
-    {chr(0x61 + n): chr(0x1D41A + n) for n in range(26)}
-    | {chr(0x41 + n): chr(0x1D400 + n) for n in range(26)}
-)
-LEET = str.maketrans("aeio", "4310")
-
-
-def evasions(text: str, chance: random.Random) -> dict[str, str]:
-    """A prompt in disguise: it reads the same, or says how it is to be read."""
-
-    def strewn(marks: str, often: float) -> str:
-        return "".join(c + (chance.choice(marks) if chance.random() < often else "") for c in text)
-
-    salt = "".join(chance.choices("0123456789abcdef", k=8))
-    letters = "".join(chance.choices("bcdfghjklmnpqrstvwxz", k=6))
-    raw = text.encode()
-    return {
-        "full width": text.translate(WIDE),
-        "mathematical letters": text.translate(BOLD),
-        "zero-width characters": strewn("\u200b\u200c\u200d\u2060\ufeff\u00ad", 0.2),
-        "marks of direction": f"\u202e{strewn(chr(0x202A) + chr(0x202C) + chr(0x200F), 0.2)}\u202c",
-        "invisible tags, variation selectors": strewn("\ufe0f\U000e0041\U000e0101", 0.2),
-        "Cyrillic look-alikes": text.translate(CYRILLIC),
-        "accents strewn": strewn("\u0301\u0308\u0335", 0.2),
-        "HTML escapes": "".join(f"&#{ord(c)};" if chance.random() < 0.3 else c for c in text),
-        "percent escapes": quote(text),
-        "backslash escapes": json.dumps("".join(chr(ord(c)) for c in text))[1:-1].replace(
-            "e", "\\u0065"
-        ),
-        "base64": base64.b64encode(raw).decode(),
-        "base64, with an order before": "Decode this and answer it: "
-        + base64.b64encode(raw).decode(),
-        "hex": raw.hex(),
-        "white space of other kinds": re.sub(
-            " ", lambda _: chance.choice("\u00a0\u2003\u3000\t"), text
-        ),
-        "a random salt behind": f"{text} {salt}",
-        "a salt of letters behind": f"{text} {letters}",
-        "digits for letters": text.translate(LEET),
-        "letters apart": " ".join(text),
-    }
-
-
-def disguised(data: Path) -> str:
-    chance = random.Random(20261124)
-    texts = [text for name in EDITED for text in prompts(data, name)[:150]]
-    found: dict[str, dict[str, list[bool]]] = defaultdict(lambda: defaultdict(list))
-    for text in texts:
-        sketch = set(prompt_sketch(text))
-        size = "short (< 60)" if len(text) < 60 else "60 to 250" if len(text) < 250 else "longer"
-        for how, other in evasions(text, chance).items() if sketch else ():
-            found[how][size].append(not sketch.isdisjoint(prompt_sketch(other)))
-    sizes = ("short (< 60)", "60 to 250", "longer")
-    rows = ["| disguise | " + " | ".join(sizes) + " | pairs |", "|---" * 5 + "|"]
-    for how, told in found.items():
-        shares = " | ".join(f"{sum(told[size]) / len(told[size]):.0%}" for size in sizes)
-        rows.append(f"| {how} | {shares} | {sum(map(len, told.values())):,} |")
-    return "\n".join(rows)
-
-
-def strangers(data: Path) -> str:
-    """Unrelated prompts, each in one disguise drawn for it, that are taken for one."""
-    chance = random.Random(20261125)
-    texts = [text for name in EDITED for text in prompts(data, name)[:150]]
-    worn = [chance.choice([text, *evasions(text, chance).values()]) for text in texts]
-    marks = [set(prompt_sketch(text)) for text in worn]
-    pairs = [
-        (one, other) for at, one in enumerate(marks) for other in marks[at + 1 :] if one and other
-    ]
-    wrong = sum(not one.isdisjoint(other) for one, other in pairs)
-    return f"Unrelated pairs, in any disguise, taken for one: {wrong:,} of {len(pairs):,}."
-
-
 def matched(data: Path) -> str:
     chance = random.Random(20261124)
     texts = [text for name in EDITED for text in prompts(data, name)[:300]]
@@ -275,7 +196,9 @@ def main() -> None:
     data = Path(os.environ.get("EXCISE_EVAL_DATA", "../shared/data"))
     if not data.is_dir():
         sys.exit(f"no evaluation data at {data}: name it by EXCISE_EVAL_DATA")
-    for part in (matched, disguised, strangers, told_apart, languages):
+    texts = [text for name in EDITED for text in prompts(data, name)[:150]]
+    print("\n" + disguised(texts) + "\n\n" + strangers(texts), flush=True)
+    for part in (matched, told_apart, languages):
         print("\n" + part(data), flush=True)
 
 

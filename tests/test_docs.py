@@ -25,6 +25,38 @@ def test_links_and_named_files_exist(document: Path) -> None:
     assert missing == []
 
 
+def shown(name: str) -> bool:
+    """Whether `tests/file.py::test_name` is there."""
+    file, _, test = name.partition("::")
+    if not (HERE / file).is_file():
+        return False
+    tree = ast.parse((HERE / file).read_text(encoding="utf-8"))
+    tests = [one for one in tree.body if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef)]
+    return test in {one.name for one in tests}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda file: file.name)
+def test_every_named_test_exists(document: Path) -> None:
+    named = re.findall(r"`(tests/[\w./-]+::\w+)`", document.read_text(encoding="utf-8"))
+    assert [name for name in named if not shown(name)] == []
+
+
+def test_each_attack_names_its_tests_or_says_that_it_can_succeed() -> None:
+    text = (HERE / "docs/threat-model.md").read_text(encoding="utf-8")
+    rows = [
+        line
+        for table in re.findall(r"\| attack \|.*\n\|---.*\n((?:\|.*\n?)+)", text)
+        for line in table.splitlines()
+    ]
+    assert len(rows) > 50
+    for row in rows:
+        _, _, answer, by, _ = row.split("|")
+        named = re.findall(r"`([^`]+)`", by)
+        assert named or "**" in answer, row
+        assert all("::test_" in name or name.startswith("bench/") for name in named), row
+    assert not shown("tests/test_docs.py::test_that_nobody_wrote")
+
+
 def reasons() -> Iterator[str]:
     """The reason of every `Refusal(status, "reason", …)` that the product makes."""
     for file in (HERE / "proxy").rglob("*.py"):

@@ -32,6 +32,7 @@ _FLAGS: Final = (
     ("vpn", ("vpn", "is_anonymous_vpn", "is_vpn")),
     ("hosting", ("hosting", "is_hosting_provider", "is_hosting")),
 )
+_YEAR_10000: Final = 253_402_300_800
 MAX_NAME: Final = 128
 
 
@@ -56,13 +57,13 @@ class Database:
         try:
             self._reader = _open(path)
             metadata = self._reader.metadata()
+            self.dated = _day(metadata.build_epoch)
         except (maxminddb.InvalidDatabaseError, ValueError, EOFError):
             raise ConfigurationError(f"{path}: not an MMDB file") from None
         except OSError as error:
             reason = error.strerror or "not an MMDB file"
             raise ConfigurationError(f"{path}: cannot be read: {reason}") from None
         self.source = f"{path.name}; country approximate"
-        self.dated = datetime.fromtimestamp(metadata.build_epoch, UTC).date().isoformat()
         self.entries: int = metadata.node_count
 
     def find(self, address: str) -> Found:
@@ -116,6 +117,13 @@ def _country(record: Mapping[str, Any]) -> str | None:
         if isinstance(found, str) and len(found) == 2 and found.isascii() and found.isalpha():
             return found.upper()  # IPinfo writes a name into `country` beside a `country_code`
     return None
+
+
+def _day(built: object) -> str:
+    """Raises ValueError for what is no second of a year that there is."""
+    if type(built) is not int or not 0 <= built < _YEAR_10000:
+        raise ValueError("built at no time")
+    return datetime.fromtimestamp(built, UTC).date().isoformat()
 
 
 def _open(path: Path) -> maxminddb.Reader:

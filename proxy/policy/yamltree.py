@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from typing import Any
 
 import yaml
 
@@ -17,7 +18,8 @@ from proxy.policy.mistake import Mistake
 MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 32
 MAX_NODES = 50_000
-"""Nodes visited, aliases expanded: bounds what a few lines of nested aliases may grow to."""
+"""Values written, and once more values visited, aliases expanded: bounds what a file, or a few lines of
+nested aliases, may grow to."""
 
 Path = tuple[str | int, ...]
 Data = dict[str, "Data"] | list["Data"] | str | int | float | bool | None
@@ -29,11 +31,6 @@ _AMBIGUOUS = re.compile(
     r"|[-+]?0[0-7_]+|[-+]?0[xob][0-9a-fA-F_]+|[-+]?[0-9][0-9_]*_[0-9_]*(\.[0-9_]*)?"
     r"|[-+]?[0-9]+(:[0-5]?[0-9])+(\.[0-9]*)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"
     r"|[-+]?[0-9]+\.|[-+]?\.[0-9]+|[-+]?[0-9]+[eE][-+]?[0-9]+|=|<<)\Z"
-)
-_TAG = "tag:yaml.org,2002:"
-_PLAIN_TAGS = frozenset(
-    _TAG + name
-    for name in ("str", "int", "float", "bool", "null", "map", "seq", "timestamp", "merge", "value")
 )
 
 
@@ -112,11 +109,12 @@ def read_tree(text: str, file: str) -> Tree:
         tree.mistakes.append(Mistake(file, 1, 1, f"the file is larger than {MAX_BYTES} bytes"))
         return tree
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        root = _Loader(text, tree).get_single_node()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        tree.mistakes.append(Mistake(file, line, column, f"not YAML: {error.problem or error}"))
+        said = f"{error.problem or error}"
+        message = said if isinstance(error, _Bound) else f"not YAML: {said}"
+        tree.mistakes.append(Mistake(file, *(_place(mark) if mark else (1, 1)), message))
         return tree
     except yaml.YAMLError as error:
         tree.mistakes.append(Mistake(file, 1, 1, f"not YAML: {str(error).splitlines()[0]}"))
@@ -131,6 +129,56 @@ def read_tree(text: str, file: str) -> Tree:
     return tree
 
 
+class _Loader(yaml.SafeLoader):
+    """PyYAML's composer, which tells of tags as it meets them and stops at the bounds.
+
+    A tag is seen here alone: a node that was composed keeps only what its tag came to, and `!!int "1"` and
+    `1` come to the same.
+    """
+
+    def __init__(self, text: str, tree: Tree) -> None:
+        super().__init__(text)
+        self._tree = tree
+        self._nodes = 0
+        self._depth = 0
+
+    def get_event(self) -> Any:
+        event: Any = super().get_event()  # type: ignore[no-untyped-call]
+        if isinstance(event, yaml.DocumentStartEvent):
+            if event.tags:
+                self._refuse(event, "`%TAG` is not allowed, nor are tags (`!…`)")
+        elif getattr(event, "tag", None) is not None:
+            self._refuse(event, "tags (`!…`) are not allowed")
+        return event
+
+    def compose_node(self, parent: yaml.Node | None, index: object) -> yaml.Node | None:
+        self._depth += 1
+        if self._depth > MAX_DEPTH + 1:
+            raise self._stop(f"nested deeper than {MAX_DEPTH} levels")
+        # A key has a value: who counts the one has counted both.
+        self._nodes += not (isinstance(parent, yaml.MappingNode) and index is None)
+        if self._nodes > MAX_NODES:
+            raise self._stop(f"larger than {MAX_NODES} values")
+        node = super().compose_node(parent, index)  # type: ignore[arg-type]
+        self._depth -= 1
+        return node
+
+    def _refuse(self, event: Any, message: str) -> None:
+        self._tree.mistakes.append(Mistake(self._tree.file, *_place(event.start_mark), message))
+
+    def _stop(self, message: str) -> yaml.MarkedYAMLError:
+        event: Any = self.peek_event()  # type: ignore[no-untyped-call]
+        return _Bound(problem=message, problem_mark=event.start_mark)
+
+
+class _Bound(yaml.MarkedYAMLError):
+    """YAML, but more of it than is read."""
+
+
+def _place(mark: yaml.Mark) -> tuple[int, int]:
+    return mark.line + 1, mark.column + 1
+
+
 class _Walk:
     def __init__(self, tree: Tree, source: str) -> None:
         self._tree = tree
@@ -139,7 +187,7 @@ class _Walk:
 
     def value(self, node: yaml.Node, path: Path, depth: int) -> Data:
         tree = self._tree
-        tree.values[path] = (node.start_mark.line + 1, node.start_mark.column + 1)
+        tree.values[path] = _place(node.start_mark)
         self._nodes += 1
         if depth > MAX_DEPTH or self._nodes > MAX_NODES:
             if self._nodes <= MAX_NODES + 1:
@@ -148,9 +196,6 @@ class _Walk:
                 )
                 tree.mistake(path, what)
                 self._nodes = MAX_NODES + 1
-            return None
-        if node.tag not in _PLAIN_TAGS:
-            tree.mistake(path, "tags (`!…`) are not allowed")
             return None
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path, depth)
@@ -164,7 +209,7 @@ class _Walk:
         tree = self._tree
         result: dict[str, Data] = {}
         for key_node, value_node in node.value:
-            place = (key_node.start_mark.line + 1, key_node.start_mark.column + 1)
+            place = _place(key_node.start_mark)
             if not isinstance(key_node, yaml.ScalarNode):
                 tree.mistakes.append(Mistake(tree.file, *place, "a key must be a plain word"))
                 continue

@@ -1,19 +1,27 @@
 """
 `python -m tests.fuzz [TARGET …] [--seconds N]`: try inputs on each target, guided by the lines they reach.
 
-With atheris installed that is libFuzzer's work; it has no wheel for every machine, so that without it a
-plain mutator does it: an input that reaches a new line of the product joins the corpus. Nothing is
-assumed of an input that breaks a target but its bytes: they are written to `finding-TARGET`, exit code 1.
+With atheris installed that is libFuzzer's work, a process for each target; it has no wheel for every
+machine, so that without it a plain mutator does it. Either way an input that reaches a new line of the
+product joins the corpus. Nothing is assumed of an input that breaks a target but its bytes: they are
+written to `finding-TARGET`, exit code 1. The last lines are a table: target, engine, executions, findings.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
+import importlib.util
 import random
+import re
+import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -76,8 +84,19 @@ def seeds(name: str) -> list[bytes]:
     return [file.read_bytes() for file in sorted((CORPUS / name).glob("*"))] or [b""]
 
 
-def fuzz(name: str, target: Target, seconds: float, seed: int) -> tuple[int, int, bytes | None]:
-    """(executions, inputs that joined the corpus, the finding if there is one)."""
+@dataclass(frozen=True)
+class Run:
+    """What came of one target."""
+
+    engine: str
+    executions: int
+    joined: int
+    finding: bytes | None = None
+    told: str = ""
+
+
+def fuzz(name: str, target: Target, seconds: float, seed: int) -> Run:
+    """By the plain mutator."""
     chance, lines, corpus = random.Random(seed), Lines(), seeds(name)
     for data in corpus:
         lines.new(lambda data=data: target(data))  # type: ignore[misc]
@@ -96,8 +115,8 @@ def fuzz(name: str, target: Target, seconds: float, seed: int) -> tuple[int, int
             else:
                 target(data)
         except Exception:
-            return done, joined, data
-    return done, joined, None
+            return Run("mutator", done, joined, data, traceback.format_exc())
+    return Run("mutator", done, joined)
 
 
 def keep(name: str, data: bytes) -> None:
@@ -106,19 +125,49 @@ def keep(name: str, data: bytes) -> None:
     (folder / hashlib.sha256(data).hexdigest()[:16]).write_bytes(data)
 
 
-def with_atheris(name: str, seconds: float) -> bool:
-    """Never returns where atheris is there."""
-    try:
-        import atheris  # noqa: PLC0415 - not on every machine
-    except ImportError:
-        return False
-    folder = CORPUS / name
-    folder.mkdir(parents=True, exist_ok=True)
-    options = [sys.argv[0], str(folder), f"-max_total_time={int(seconds)}", f"-max_len={LONGEST}"]
-    atheris.instrument_all()
-    atheris.Setup(options, TARGETS[name])
-    atheris.Fuzz()
-    return True
+def with_atheris(name: str, target: Target, seconds: float, seed: int) -> Run:
+    """By libFuzzer, in a process of its own: it ends the process that it runs in."""
+    with tempfile.TemporaryDirectory() as folder:
+        new = Path(folder) / "new"
+        new.mkdir()
+        command = [
+            sys.executable,
+            "-m",
+            "tests.fuzz.under_atheris",
+            name,
+            str(new),
+            str(CORPUS / name),
+        ]
+        command += [
+            f"-max_total_time={max(1, round(seconds))}",
+            f"-max_len={LONGEST}",
+            "-timeout=10",
+        ]
+        command += [f"-seed={seed % 2**31}", f"-artifact_prefix={folder}/finding-"]
+        command += ["-print_final_stats=1"]
+        (CORPUS / name).mkdir(parents=True, exist_ok=True)
+        ran = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+        said = ran.stdout + ran.stderr
+        counted = re.search(r"stat::number_of_executed_units:\s*(\d+)", said)
+        done = int(counted[1]) if counted else 0
+        broken = [file.read_bytes() for file in sorted(Path(folder).glob("finding-*"))]
+        if ran.returncode and not broken:
+            raise SystemExit(f"{name}: atheris failed\n{said[-4000:]}")
+        joined = sum(keep_new(name, target, [file.read_bytes() for file in sorted(new.iterdir())]))
+        return Run("atheris", done, joined, broken[0] if broken else None, said[-4000:])
+
+
+def keep_new(name: str, target: Target, found: list[bytes]) -> Iterator[bool]:
+    """Of what libFuzzer has found, what reaches a line that nothing kept has reached."""
+    lines = Lines()
+    for data in seeds(name):
+        with contextlib.suppress(Exception):  # told already: the finding is one of the corpus
+            lines.new(lambda data=data: target(data))  # type: ignore[misc]
+    for data in sorted(found, key=len):
+        with contextlib.suppress(Exception):
+            if lines.new(lambda data=data: target(data)):  # type: ignore[misc]
+                keep(name, data)
+                yield True
 
 
 def main() -> int:
@@ -126,18 +175,26 @@ def main() -> int:
     parser.add_argument("targets", nargs="*", choices=[*TARGETS, []], default=[])
     parser.add_argument("--seconds", type=float, default=60.0, help="for each target")
     parser.add_argument("--seed", type=int, default=int(time.time()))
+    parser.add_argument(
+        "--engine", choices=("atheris", "mutator"), help="atheris where it is there"
+    )
     options = parser.parse_args()
-    chosen = options.targets or list(TARGETS)
-    if len(chosen) == 1 and with_atheris(chosen[0], options.seconds):
-        return 0
+    there = importlib.util.find_spec("atheris") is not None
+    engine = with_atheris if (options.engine or "atheris") == "atheris" and there else fuzz
+    if options.engine == "atheris" and not there:
+        parser.error("atheris is not installed: `make fuzz` installs it where it has a wheel")
+    table = ["| target | engine | executions | new inputs | findings |", "|---" * 5 + "|"]
     failed = False
-    for name in chosen:
-        done, joined, finding = fuzz(name, TARGETS[name], options.seconds, options.seed)
-        print(f"{name}: {done:,} executions, {joined} new inputs, seed {options.seed}", flush=True)
-        if finding is not None:
+    for name in options.targets or TARGETS:
+        run = engine(name, TARGETS[name], options.seconds, options.seed)
+        print(f"{name}: {run.executions:,} executions, seed {options.seed}", flush=True)
+        if run.finding is not None:
             failed = True
-            Path(f"finding-{name}").write_bytes(finding)
-            print(f"  FINDING in finding-{name}: {finding[:120]!r}")
+            Path(f"finding-{name}").write_bytes(run.finding)
+            print(f"{run.told}\n  FINDING in finding-{name}: {run.finding[:120]!r}", flush=True)
+        found = 0 if run.finding is None else 1
+        table.append(f"| {name} | {run.engine} | {run.executions:,} | {run.joined} | {found} |")
+    print("\n" + "\n".join(table))
     return int(failed)
 
 

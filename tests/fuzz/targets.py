@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import datetime
 import io
 import ipaddress
 import json
+import tempfile
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Final, cast
 
 import orjson
@@ -23,6 +26,7 @@ from aiohttp.test_utils import make_mocked_request
 
 from proxy.batchfile import BatchFile
 from proxy.classifier import WrongAnswerError, read_categories
+from proxy.client.accounts import load_accounts
 from proxy.client.address import AddressResolver, subnet
 from proxy.client.credentials import find_key, strip_key_parameter
 from proxy.decision import Degradation
@@ -36,11 +40,15 @@ from proxy.dialects.sse import EventSplitter, data_of
 from proxy.edge.body import BodyMemory
 from proxy.edge.screen import screen
 from proxy.edge.upload import Form, UploadRefused
+from proxy.edge.upstream_parser import ReplyParser
+from proxy.edge.upstream_reply import Reply
 from proxy.errors import ConfigurationError, Refusal
 from proxy.facts import Ask, Route
 from proxy.head import Head
 from proxy.networks.container import unpack
 from proxy.networks.feed import read_entries
+from proxy.networks.lists import joined, load_list
+from proxy.networks.mmdb import Database
 from proxy.policy.load import PolicyError, parse
 from proxy.policy.mistake import Mistake
 from proxy.policy.yamltree import read_tree
@@ -313,6 +321,82 @@ def networks(data: bytes) -> None:
         unpack(data, "networks")
 
 
+def lists(data: bytes) -> None:
+    """An operator's list of networks is read, or refused with the place of each mistake."""
+    with _file("list.yaml", data) as file, _told_by_place(file):
+        found = load_list(datetime.date(2026, 11, 25), file)
+        joined([found])
+
+
+def accounts(data: bytes) -> None:
+    """An accounts file is read, or refused with the place of each mistake."""
+    with _file("accounts.yaml", data) as file, _told_by_place(file):
+        load_accounts(file)
+
+
+def mmdb(data: bytes) -> None:
+    """A file of networks opens or is refused; a damaged record says nothing."""
+    with _file("networks.mmdb", data) as file, _told_by_place(file):
+        database = Database(file)
+        for address in ("0.0.0.0", "8.1.2.3", "255.255.255.255", "::1", "2001:db8::1"):
+            database.find(address)
+
+
+def upstream(data: bytes) -> None:
+    """A reply says one thing in whatever pieces it comes, and nothing once it is over."""
+    cut, said = (data[0] or 1, data[1:]) if data else (1, b"")
+    whole, pieces = _reply(said, len(said) or 1), _reply(said, cut)
+    assert whole.failure == pieces.failure
+    assert (whole.status, whole.headers, whole.length) == (
+        pieces.status,
+        pieces.headers,
+        pieces.length,
+    )
+    assert whole.unread == pieces.unread
+
+
+def _reply(said: bytes, cut: int) -> Reply:
+    reply, parser = Reply(_Nobody()), ReplyParser(2048)
+    parser.expect(reply, without_body=False)
+    fed = (parser.feed(said[at : at + cut]) for at in range(0, len(said), cut))
+    if all(fed):
+        parser.close(clean=True)
+    assert reply.over
+    return reply
+
+
+class _Nobody:
+    """A connection from which nothing more will come."""
+
+    async def arrival(self) -> None:
+        raise AssertionError("waited for more")
+
+    def resume(self) -> None:
+        pass
+
+    def release(self, *, sound: bool) -> None:
+        pass
+
+
+@contextlib.contextmanager
+def _file(name: str, data: bytes) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / name
+        file.write_bytes(data)
+        yield file
+
+
+@contextlib.contextmanager
+def _told_by_place(file: Path) -> Iterator[None]:
+    """Every line that refuses begins with the file."""
+    said = ""
+    try:
+        yield
+    except ConfigurationError as error:
+        said = str(error)
+    assert not said or all(line.startswith(f"{file}:") for line in said.split("\n")), said
+
+
 def texts(data: bytes) -> None:
     """Every text has its signals, and the same ones each time."""
     text = data.decode("utf-8", "replace")
@@ -351,6 +435,7 @@ TARGETS: Final[dict[str, Target]] = {
     one.__name__: one
     for one in (
         *(bodies, batch_line, batch_file, upload_form, sse, replies, degraded, path, forwarding),
-        *(credentials, policy, networks, texts, lexicon, categories),
+        *(credentials, policy, networks, lists, mmdb, accounts, upstream, texts),
+        *(lexicon, categories),
     )
 }

@@ -107,3 +107,12 @@ def test_it_is_read_in_place_where_there_is_no_folder_for_temporary_files(
     assert Database(tmp_path / "x.mmdb").find("8.8.8.8").asn == 64500
     with pytest.raises(ConfigurationError, match="cannot be read"):
         Database(tmp_path / "absent.mmdb")
+
+
+@pytest.mark.parametrize("built", [2**60, 253_402_300_800])
+def test_a_file_built_in_no_year_is_refused_and_does_not_end_the_process(
+    built: int, tmp_path: Path
+) -> None:
+    (tmp_path / "x.mmdb").write_bytes(mmdb({"8.0.0.0/8": {"asn": 64500}}, built))
+    with pytest.raises(ConfigurationError, match="not an MMDB file"):
+        Database(tmp_path / "x.mmdb")

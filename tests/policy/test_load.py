@@ -41,6 +41,26 @@ def test_the_corpus_is_large_enough() -> None:
     assert len(GOOD) >= 8
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["- x\n" * 50_001, "[" + "x," * 50_000 + "]", "".join(f"k{n}: 1\n" for n in range(50_001))],
+    ids=["a list", "a line", "a mapping"],
+)
+def test_a_large_file_is_put_down_at_the_bound_and_not_read_to_its_end(text: str) -> None:
+    with pytest.raises(PolicyError) as raised:
+        parse(text + "]" * 1000, "p.yaml")  # what stands behind the bound is no YAML
+    (mistake,) = raised.value.mistakes
+    assert mistake.message == "larger than 50000 values"
+
+
+def test_deep_nesting_is_put_down_at_the_bound_and_not_read_to_its_end() -> None:
+    with pytest.raises(PolicyError) as raised:
+        parse("a: " + "[" * 500_000, "p.yaml")
+    (mistake,) = raised.value.mistakes
+    assert (mistake.line, mistake.column) == (1, 36)
+    assert mistake.message == "nested deeper than 32 levels"
+
+
 def test_twenty_mistakes_are_told_at_once() -> None:
     rules = "".join(
         f"  - {{name: r{number}, kind: rate_limit, per: nobody, limit: xx, action: zz}}\n"
