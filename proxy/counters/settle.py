@@ -16,8 +16,6 @@ from proxy.counters.protocol import Op, Store
 from proxy.errors import StoreError
 
 BATCH = 256
-GATHER_S = 0.002
-"""Batches stand so far apart at least: a trip of its own for each settlement costs more than counting."""
 
 
 class Settler:
@@ -78,20 +76,15 @@ class Settler:
     async def _work(self) -> None:
         queue = self._queue
         loop = asyncio.get_running_loop()
-        applied = -GATHER_S
         while True:
             if not queue:
                 if self._closing:
                     return
                 self._wake = loop.create_future()
                 await self._wake
-                early = applied + GATHER_S - loop.time()
-                if early > 0 and not self._closing:
-                    await asyncio.sleep(early)
                 continue
             batch = [queue.popleft() for _ in range(min(BATCH, len(queue)))]
             try:
-                applied = loop.time()
                 await self._store.apply(batch)
             except asyncio.CancelledError:
                 self._on_lost(len(batch))
