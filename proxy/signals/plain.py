@@ -14,6 +14,7 @@ import html
 import re
 import unicodedata
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Final
 from urllib.parse import unquote
 
@@ -53,8 +54,9 @@ _FOLDED: Final = (
 _FOLDS: Final = re.compile(f"[{_FOLDED}]").search
 
 
+@lru_cache(maxsize=4)
 def plain(text: str) -> str:
-    """The text in lower case, as it reads."""
+    """The text in lower case, as it reads. Sketch and lexicons ask for the same one, one after the other."""
     text = _unescaped(text)
     if len(text) >= LEAST_RUN and text.count(" ") * _WORDY < len(text):
         text = _unwrapped(text)
