@@ -42,7 +42,7 @@ def usage_of(visit: Visit, progress: Progress) -> tuple[Usage, bool]:
     if usage.output_tokens is None:
         if route is None or route.operation in ANSWERING:
             return replace(usage, output_tokens=reader.estimated_output_tokens()), True
-    elif progress.end != "complete" and reader.finish_reason is None:
+    elif progress.end != "complete" and reader.finish_reason is None and not reader.usage_keeps_up:
         passed = reader.estimated_output_tokens()
         if passed > usage.output_tokens:
             return replace(usage, output_tokens=passed), True

@@ -75,6 +75,11 @@ class DegradedReply:
         return self._inner.response_id
 
     @property
+    def usage_keeps_up(self) -> bool:
+        """See `base.ReplyReader`."""
+        return self._inner.usage_keeps_up
+
+    @property
     def response_model(self) -> str | None:
         """As reported."""
         return self._inner.response_model

@@ -59,6 +59,11 @@ class ReplyReader(Protocol):
         ...
 
     @property
+    def usage_keeps_up(self) -> bool:
+        """Whether `usage` is of what has passed at every moment; else it may be that of a beginning."""
+        ...
+
+    @property
     def response_model(self) -> str | None:
         """The model that the reply says has made it, at most 128 characters."""
         ...

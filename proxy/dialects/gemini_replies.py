@@ -120,6 +120,7 @@ class GeminiStream(StreamReader):
 
     __slots__ = ()
     delta_mark = b'"parts"'
+    usage_keeps_up = True  # each piece tells of all so far
 
     def feed(self, data: bytes) -> bytes:
         """The same bytes."""
@@ -159,6 +160,7 @@ class GeminiReply(PlainReader):
     """
 
     __slots__ = ("_array", "_pieces")
+    usage_keeps_up = True
 
     def __init__(self) -> None:
         super().__init__()

@@ -44,6 +44,8 @@ class StreamReader:
     an incomplete event held back, up to `sse.MAX_EVENT_BYTES`.
     """
 
+    usage_keeps_up: ClassVar[bool] = False
+    """See `base.ReplyReader`."""
     delta_mark: ClassVar[bytes]
     """Bytes that stand once in every piece of output."""
 
@@ -131,6 +133,9 @@ class StreamReader:
 class PlainReader:
     """Reads one JSON reply, which passes untouched, once it is whole."""
 
+    usage_keeps_up: ClassVar[bool] = False
+    """See `base.ReplyReader`."""
+
     __slots__ = ("_parts", "bytes", "finish_reason", "response_id", "response_model", "usage")
 
     def __init__(self) -> None:
@@ -178,6 +183,9 @@ class PlainReader:
 
 class LinesReader:
     """Reads JSON lines as they pass, such as a batch's results: each has a usage, and they add up."""
+
+    usage_keeps_up: ClassVar[bool] = True
+    """See `base.ReplyReader`."""
 
     __slots__ = (
         "_rest",

@@ -56,7 +56,7 @@ _FOLDS: Final = re.compile(f"[{_FOLDED}]").search
 
 @lru_cache(maxsize=4)
 def plain(text: str) -> str:
-    """The text in lower case, as it reads. Sketch and lexicons ask for the same one, one after the other."""
+    """The text in lower case, as it reads. Sketch and lexicons ask for the same, one after the other."""
     text = _unescaped(text)
     if len(text) >= LEAST_RUN and text.count(" ") * _WORDY < len(text):
         text = _unwrapped(text)
