@@ -21,13 +21,14 @@ import redis
 from bench.processes import LOAD_CORE, free_port, started
 from proxy.counters.protocol import NOVEL_BITS, Op, Raise
 from proxy.counters.redis import RedisStore
-from proxy.facts import Ask, Client, Facts, Route, Signals
+from proxy.facts import Ask, Client, Facts, Outcome, Route, Signals, Usage
 from proxy.policy.load import load
 from proxy.policy.model import Policy
 from proxy.policy.shipped import shipped
 
 START = 1_700_000_000.0
 OWNER = f"key_{0:016d}"
+SERVED = Outcome(refused=False, served=True, usage=Usage(input_tokens=200, output_tokens=150))
 ROUTE = Route("inspected", "openai_chat", "chat", "/v1/chat/completions")
 
 
@@ -50,8 +51,30 @@ def requests_of(count: int) -> Iterator[Facts]:
             template=f"tpl_{number:016x}",
             language=f"l{number}",
             client=f"client-{number}",
+            contradictions=("headers",),
+            chunks=(number * 6151 % NOVEL_BITS, number * 12_289 % NOVEL_BITS),
+            terms=(("library/lexicons/reasoning.yaml", (("reasoning", 9.0),)),),
+            marks=(("relays", ("one-api",)), ("pipelines", ("distilabel",))),
         )
-        yield Facts(client, ROUTE, Ask("large"), f"eu_{number:016d}", 1024, signals)
+        ask = Ask(
+            "large",
+            max_output_tokens=1,
+            logprobs=True,
+            logit_bias=((str(number), 9.0),),
+            prompt_logprobs=True,
+        )
+        estimate = Usage(input_tokens=200, output_tokens=200)
+        yield Facts(
+            client,
+            ROUTE,
+            ask,
+            f"eu_{number:016d}",
+            1024,
+            signals,
+            id=f"request-{number}",
+            now=START,
+            estimate=estimate,
+        )
 
 
 async def fill(url: str, policy: Policy, count: int) -> None:
@@ -62,16 +85,20 @@ async def fill(url: str, policy: Policy, count: int) -> None:
     ago = [86_000 - 82_000 * step / len(steps) for step in steps]
     ago += [3_600 - 3_600 * step / len(steps) for step in steps]
     for seconds, facts in zip(ago, requests_of(len(ago)), strict=True):
-        ops: list[Op] = []
-        for rule in policy.rules:
-            subject = rule.subject(facts)
-            if subject is not None and subject.startswith(("account:", "api_key:")):
-                ops += rule.counters(facts, subject)
-        ops += [
+        raised: list[Op] = [
             Raise(f"account:{OWNER}", "score", rule, 40.0, policy.suspicion.half_life)
             for rule in policy.scoring
         ]
-        await store.apply(ops, START - seconds)
+        await store.apply(raised, START - seconds)
+        for rule in policy.rules:
+            subject = rule.subject(facts)
+            if subject is None or not subject.startswith(("account:", "api_key:")):
+                continue
+            ops = rule.counters(facts, subject)
+            readings = await store.apply(ops, START - seconds)
+            if rule.settles:
+                settled = rule.settle(facts, ops, readings, SERVED)
+                await store.apply(settled, START - seconds)
     await store.close()
 
 

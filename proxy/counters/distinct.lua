@@ -5,9 +5,14 @@
 
 local SPARE = 32
 
+-- Eight bytes instead of the sixteen letters that it came as: a quarter less of an account's memory.
+local function packed(item)
+  return struct.pack('>I4I4', tonumber(string.sub(item, 1, 8), 16), tonumber(string.sub(item, 9), 16))
+end
+
 kinds.D = function(arg, key)
   local window, item, most = match(arg, '^. (%S+) (%S+) (%S+)')
-  window, most = tonumber(window), tonumber(most)
+  window, most, item = tonumber(window), tonumber(most), packed(item)
   local now = max(clock, highest(key) or clock)
   local previous = call('ZSCORE', key, item)
   if previous and tonumber(previous) <= now - window then
@@ -25,6 +30,7 @@ end
 
 kinds.F = function(arg, key)
   local item, at, previous = match(arg, '^. (%S+) (%S+) (%S+)')
+  item = packed(item)
   if tonumber(call('ZSCORE', key, item)) ~= tonumber(at) then
     return ''
   end

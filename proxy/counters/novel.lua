@@ -6,6 +6,8 @@
 -- historic inverse probability estimator; Cohen 2014, Ting 2014). In thousandths.
 
 local BITS = 8192
+-- At its full size from the first: Redis grows a string by doubling it.
+local EMPTY = string.rep('\0', BITS / 8)
 local LEAST_CHANCE = 0.02
 
 local function panes(pane, even, odd)
@@ -24,7 +26,7 @@ kinds.N = function(arg, key, even, odd, requests)
   local here, before = tonumber(known[3]) or 0, tonumber(known[4]) or 0
   local current, other = panes(pane, even, odd)
   if pane ~= last then
-    call('SET', current, '')
+    call('SET', current, EMPTY)
     if last and pane - last == 1 then
       before = here
     else

@@ -11,12 +11,12 @@ probabilities, of answers and of prompts.
       kind: logit_probing
       per: account
       window: 1d
-      max_bias_maps: 100
+      max_bias_maps: 60
       max_single_biases: 200
       action: {degrade: [strip_logprobs, drop_logit_bias]}
 
 Blind spot: a search that needs no log probabilities, only which token comes; who spreads the maps over many
-accounts. Only maps that differ are told apart, up to 127.
+accounts. Only maps that differ are told apart, up to 95.
 
 False positives: constrained decoding by hand, which bans or favours tokens, uses a few maps over and
 over and stays below. A classifier that biases its labels is one map. Evaluation harnesses ask for log
@@ -37,8 +37,8 @@ from proxy.rules.base import RuleKind
 from proxy.rules.fields import Duration, wrong
 from proxy.rules.items import item
 
-MAX_MAPS: Final = 127
-"""Beyond, telling maps apart would cost more than it tells."""
+MAX_MAPS: Final = 95
+"""Beyond, Redis would not keep them packed: 16 KB an account instead of 2."""
 
 SINGLE, LOGPROBS, PROMPT = 1, 2, 3
 _FEW_TOKENS: Final = 2
@@ -55,7 +55,7 @@ class LogitProbing(RuleKind):
 
     window: Duration = 86_400.0
     """The time over which they are counted, `1d`."""
-    max_bias_maps: int | None = Field(default=100, ge=1, le=MAX_MAPS, strict=True)
+    max_bias_maps: int | None = Field(default=60, ge=1, le=MAX_MAPS, strict=True)
     """Different `logit_bias` maps in the window."""
     max_single_biases: Bound
     """Requests that bias one token alone, or force a choice of one or two tokens, and read its
