@@ -15,7 +15,7 @@ from proxy.counters.bounds import SubjectBounds
 from proxy.counters.memory import MemoryStore
 from proxy.counters.protocol import NOVEL_BITS, Op
 from proxy.counters.resilient import ResilientStore
-from proxy.facts import Facts, Signals
+from proxy.facts import Facts, Outcome, Signals
 from proxy.judgement import Judge, Judgement
 from proxy.notices import Notices
 from proxy.policy.load import load
@@ -50,7 +50,7 @@ def invented(number: int) -> Facts:
         client=f"client-{number}",
         chunks=(number * 6007 % NOVEL_BITS,),
     )
-    return replace(seen, end_user=f"eu_{number:016d}", signals=signals)
+    return replace(seen, end_user=f"eu_{number:016d}", signals=signals, id=f"request-{number}")
 
 
 class Line:
@@ -74,6 +74,10 @@ class Line:
             judgement = Judgement(policy, shadow=False)
             await self.judge.judge(judgement, invented(number), "all")
             assert judgement.store == "ok"
+            refused = judgement.decision.verb.refuses
+            if refused:
+                self.judge.take_back(judgement)
+            self.judge.settle(judgement, Outcome(refused=refused, served=not refused))
             await self.store.apply(self.settled)
             self.settled.clear()
 
