@@ -42,7 +42,7 @@ from proxy.eventlog import EventLog
 from proxy.events import EventBuilder
 from proxy.forwarding import Forwarding
 from proxy.ids import request_id
-from proxy.judgement import Judge
+from proxy.judge import Judge
 from proxy.listing import StoreLists
 from proxy.metrics import Metrics
 from proxy.notices import Board, Notice, Notices

@@ -1,49 +1,28 @@
 """
-select → count → decide: what a policy makes of one request's facts, in one store trip.
+What has been found about one request so far, and what was counted for it; it grows over two stages.
 
-Bans come first and cost no trip. How a subject stands by earlier findings is read in the same trip as the
-rules' counters; what this request adds to it is written after it, and acts from the next one on.
-
-Where the store does not answer, each rule's `on_store_failure` decides: `local` counts in this replica's
-own memory with limits divided by the number of replicas, `allow` lets the rule stay silent, `block`
-refuses. Every such decision is marked in the event.
+Pure but for growing: who counts is `judge.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from proxy.background import Background
-from proxy.clock import Clock, utc
-from proxy.counters.bounds import SubjectBounds
 from proxy.counters.protocol import (
-    Different,
-    Distinct,
     Op,
-    Raise,
     Reading,
-    ReadScore,
-    Scores,
     Taken,
     undo,
 )
-from proxy.counters.recent import Recent
-from proxy.counters.resilient import ResilientStore
-from proxy.decision import ALLOWED, Decision, Evidence, Finding, RuleFinding, Verb
-from proxy.errors import Refusal, StoreError
-from proxy.expressions.program import Evaluation
-from proxy.facts import MOST_CLASSIFIED, Client, Facts, Outcome, lean
-from proxy.leases import HeldLeases
-from proxy.lists import Tables
-from proxy.notices import Notice, Notices
-from proxy.policy import suspicion
-from proxy.policy.decide import JITTER, decide, jitter_of, jittered, weigh
+from proxy.decision import ALLOWED, Decision, RuleFinding, Verb
+from proxy.facts import MOST_CLASSIFIED, Facts, Outcome, lean
+from proxy.notices import Notice
+from proxy.policy.decide import JITTER, decide, jitter_of
 from proxy.policy.model import Policy
-from proxy.policy.select import Selected, Stage, select
+from proxy.policy.select import Selected
 from proxy.policy.suspicion import Standing
 from proxy.rules.base import RuleKind
-from proxy.rules.subjects import BANNABLE, FROM_BODY, SUBJECTS, banned_as
 from proxy.signals.sketch import prompt_text
 
 Known = dict[int, Reading]
@@ -51,21 +30,6 @@ Known = dict[int, Reading]
 
 Counted = list[tuple[RuleKind, Facts, tuple[Op, ...], Sequence[Reading]]]
 """A rule, the facts that it counted, its operations as they were carried out, and what they read."""
-
-_VOUCHED = ("api_key:", "account:")
-"""Subjects that nobody invents where a file, a gateway or the upstream vouches for the key."""
-
-_OF_BODY = tuple(name for name in BANNABLE if name in FROM_BODY)
-
-PER_ACCOUNT = 16_384
-"""Subjects of one kind that one such account may bring into being within an hour: its end users."""
-
-STORE_GONE = Refusal(
-    503,
-    "temporarily_unavailable",
-    "The service cannot check this request now. Try again shortly.",
-    retry_after_s=1.0,
-)
 
 
 @dataclass(slots=True)
@@ -132,293 +96,6 @@ class Judgement:
         return self.shadow or self.policy.mode == "shadow" or self.allowance is not None
 
 
-class Judge:
-    """Judges facts by a policy, with the counters that its rules want."""
-
-    def __init__(
-        self,
-        store: ResilientStore,
-        bounds: SubjectBounds,
-        clock: Clock,
-        settle: Callable[[Sequence[Op]], None],
-        settle_locally: Callable[[Sequence[Op]], None],
-        bans: Notices,
-        allowances: Notices,
-        background: Background,
-        lists: Callable[[], Tables] = dict,
-    ) -> None:
-        self._store = store
-        self._bounds = bounds
-        self._clock = clock
-        self._settle = settle
-        self._settle_locally = settle_locally
-        self._bans = bans
-        self._allowances = allowances
-        self._background = background
-        self._lists = lists
-        self._recent = Recent()
-        self._leases = HeldLeases()
-
-    async def judge(self, judgement: Judgement, facts: Facts, stage: Stage) -> None:
-        """Run the rules of one stage and decide anew over all that has been found."""
-        policy = judgement.policy
-        now = self._clock.now()
-        if self._allowances and judgement.allowance is None:
-            for subject in banned_as(facts, ("account",)):
-                judgement.allowance = judgement.allowance or self._allowances.of(subject)
-        if self._bans and (ban := self._banned(facts, stage)) is not None:
-            judgement.found.append(_ban_finding(ban, watching=judgement.watches))
-            judgement.decision = decide(judgement.found)
-            if not judgement.watches:
-                return
-        facts = self._equipped(policy, facts)
-        try:
-            await self._selected(judgement, facts, stage, now)
-        finally:
-            if facts.evaluation is not None:
-                judgement.expression_errors |= facts.evaluation.failures
-
-    def _equipped(self, policy: Policy, facts: Facts) -> Facts:
-        """The facts with what the policy's expressions and lists need besides."""
-        if policy.sight is None and not policy.lists:
-            return facts
-        evaluation = Evaluation(policy.sight, facts) if policy.sight is not None else None
-        return facts.judged_with(evaluation, self._lists())
-
-    async def _selected(self, judgement: Judgement, facts: Facts, stage: Stage, now: float) -> None:
-        """Run the rules of one stage that apply."""
-        policy = judgement.policy
-        selection = select(policy, facts, now, stage)
-        judgement.no_subject += selection.no_subject
-        judgement.exempted_by += selection.exempted_by
-        suspects = self._suspects(policy, facts, stage, now)
-        if not selection.selected and not suspects:
-            return
-        wanted = self._bounded(selection.selected, facts.client, now)
-        counted, scores = await self._count(judgement, facts, wanted, _score_ops(policy, suspects))
-        new = self._judged(judgement, facts, counted)
-        self._stand(judgement, suspects, scores)
-        if judgement.found:
-            judgement.decision = decide(judgement.found)
-        self._remember(judgement, facts, new, now)
-
-    def _judged(
-        self, judgement: Judgement, facts: Facts, counted: Counted
-    ) -> list[tuple[RuleKind, Finding]]:
-        """What the rules say of their readings."""
-        new: list[tuple[RuleKind, Finding]] = []
-        for rule, _, _, readings in counted:
-            if rule.learns and (learnt := rule.learnt(facts, readings)) is not None:
-                self._background.learn(learnt, rule.name)
-            finding = rule.judge(facts, readings)
-            if finding is None:
-                continue
-            new.append((rule, finding))
-            shadow = judgement.watches or rule.mode == "shadow"
-            judgement.found.append(
-                weigh(rule, finding, rule.subject(facts), shadow=shadow, jitter=judgement.jitter)
-            )
-        return new
-
-    def _stand(
-        self, judgement: Judgement, suspects: list[tuple[str, str]], scores: Sequence[Reading]
-    ) -> None:
-        """How the suspects stand, and which thresholds they have reached."""
-        policy = judgement.policy
-        for (name, subject), read in zip(suspects, scores, strict=False):
-            assert isinstance(read, Scores)
-            stood = suspicion.standing(name, subject, read.levels, policy.scoring)
-            if stood.level_with_shadow:
-                judgement.standings += (stood,)
-                judgement.found += suspicion.found(
-                    policy.suspicion,
-                    stood,
-                    watching=judgement.watches,
-                    jitter=jittered(1.0, judgement.jitter),
-                )
-
-    def _remember(
-        self,
-        judgement: Judgement,
-        facts: Facts,
-        new: list[tuple[RuleKind, Finding]],
-        now: float,
-    ) -> None:
-        """What later requests are to know: the scores of what was found, and bans."""
-        policy = judgement.policy
-        scored = [rule for rule, _ in new if rule.score is not None]
-        if scored:
-            watches, half_life = judgement.watches, policy.suspicion.half_life
-            raised = [
-                Raise(subject, "score", _level_name(rule, watches), rule.score or 0.0, half_life)
-                for rule in scored
-                for _, subject in self._suspects(policy, facts, "all", now)
-            ]
-            settle = self._settle_locally if judgement.store == "local" else self._settle
-            settle(raised)
-        for found in judgement.found:
-            banned = found.ban_s > 0 and found.verb is Verb.BLOCK and not found.shadow
-            if banned and found.subject is not None and self._bans.of(found.subject) is None:
-                self._bans.put(found.subject, found.ban_s, found.rule, found.finding.reason)
-
-    def _banned(self, facts: Facts, stage: Stage) -> Notice | None:
-        for subject in banned_as(facts, _OF_BODY if stage == "body" else BANNABLE):
-            ban = self._bans.of(subject)
-            if ban is not None:
-                return ban
-        return None
-
-    def _suspects(
-        self, policy: Policy, facts: Facts, stage: Stage, now: float
-    ) -> list[tuple[str, str]]:
-        """(name, subject) of whom the policy suspects, in the stage that knows them first."""
-        if not policy.scoring:
-            return []
-        suspects: list[tuple[str, str]] = []
-        for name in policy.suspicion.subjects:
-            from_body = name in FROM_BODY
-            if stage == "all" or (stage == "body") == from_body:
-                subject = SUBJECTS[name](facts)
-                if subject is not None:
-                    suspects.append((name, self._bound(subject, facts.client, now)))
-        return suspects
-
-    def take_back(self, judgement: Judgement) -> None:
-        """Undo what a request has counted that was refused after all."""
-        for _, _, ops, _ in judgement.counted:
-            for op in ops:
-                if isinstance(op, Distinct):
-                    self._recent.drop(op)
-        self._settle(_undoing(judgement.counted))
-        self._settle_locally(_undoing(judgement.counted_locally))
-
-    def settle(self, judgement: Judgement, outcome: Outcome) -> None:
-        """Count how a request has ended, where rules want to know."""
-        if judgement.policy.settles:
-            if judgement.policy.leases:
-                for counted in (judgement.counted, judgement.counted_locally):
-                    for _, _, ops, _ in counted:
-                        self._leases.drop(ops)
-            self._settle(_settling(judgement.counted, outcome))
-            self._settle_locally(_settling(judgement.counted_locally, outcome))
-
-    def renew_leases(self) -> None:
-        """Renew the slots of requests that last; to be called about once a second."""
-        # While the store is down renewals would only be lost: those that come later take slots anew.
-        shared = self._settle if self._store.state != "down" else _nowhere
-        self._leases.renew(self._clock.monotonic(), shared, self._settle_locally)
-
-    async def _count(
-        self, judgement: Judgement, facts: Facts, wanted: list[Selected], more: list[Op]
-    ) -> tuple[Counted, Sequence[Reading]]:
-        """What the rules counted, and what `more` read."""
-        now = self._clock.now()
-        known = self._recall(wanted, now)
-        ops = [op for selected in wanted for op in selected.ops if id(op) not in known]
-        if not ops and not more:
-            return _assigned(facts, wanted, (), known), ()
-        started = self._clock.monotonic()
-        try:
-            readings = await self._store.apply(
-                ops + more, abandoned=self._abandon(facts, wanted, known)
-            )
-        except StoreError:
-            return await self._count_without_store(judgement, facts, wanted, more)
-        finally:
-            judgement.store_s += self._clock.monotonic() - started
-        if judgement.store == "unused":
-            judgement.store = "ok"
-        for op, reading in zip(ops, readings, strict=False):
-            if isinstance(op, Distinct) and isinstance(reading, Different):
-                self._recent.note(op, reading, now)
-        counted = _assigned(facts, wanted, readings, known)
-        judgement.counted += counted
-        if judgement.policy.settles:
-            self._hold(counted, self._settle, local=False)
-        return counted, readings[len(ops) :]
-
-    def _recall(self, wanted: list[Selected], now: float) -> Known:
-        """What need not be asked again."""
-        known: Known = {}
-        for selected in wanted:
-            for op in selected.ops:
-                if isinstance(op, Distinct):
-                    reading = self._recent.reading(op, now)
-                    if reading is not None:
-                        known[id(op)] = reading
-        return known
-
-    async def _count_without_store(
-        self, judgement: Judgement, facts: Facts, wanted: list[Selected], more: list[Op]
-    ) -> tuple[Counted, Sequence[Reading]]:
-        local: list[Selected] = []
-        for selected in wanted:
-            rule = selected.rule
-            if not selected.ops:
-                local.append(selected)  # it needs no counter, so it judges as ever
-                continue
-            match rule.on_store_failure or judgement.policy.defaults.on_store_failure:
-                case "local":
-                    local.append(selected)
-                case "block" if not (judgement.watches or rule.mode == "shadow"):
-                    judgement.blocked_by = rule.name
-        ops = [op for selected in local for op in selected.ops]
-        readings = await self._store.apply_local(ops + more, self._clock.now())
-        if judgement.blocked_by:
-            judgement.store = "blocked"
-        elif ops or judgement.store != "local":  # what an earlier stage has counted stays said
-            judgement.store = "local" if ops or more else "skipped"
-        counted = _assigned(facts, local, readings, {})
-        judgement.counted_locally += counted
-        if judgement.policy.settles:
-            self._hold(counted, self._settle_locally, local=True)
-        return counted, readings[len(ops) :]
-
-    def _hold(
-        self, counted: Counted, settle: Callable[[Sequence[Op]], None], *, local: bool
-    ) -> None:
-        """Note the slots that were granted, and give back at once what was taken by halves."""
-        for rule, _, ops, readings in counted:
-            if rule.leases:
-                self._leases.note(ops, readings, self._clock.monotonic(), local=local)
-            elif rule.all_or_none and len(ops) > 1 and not all(map(_admitted, readings)):
-                undone = map(undo, ops, readings)
-                settle([op for op in undone if op is not None])
-
-    def _abandon(
-        self, facts: Facts, wanted: list[Selected], known: Known
-    ) -> Callable[[Sequence[Reading]], None]:
-        """What to do with readings whose request has gone: nobody was served, so take them back."""
-        return lambda readings: self._settle(_undoing(_assigned(facts, wanted, readings, known)))
-
-    def _bounded(
-        self, selected: tuple[Selected, ...], client: Client, now: float
-    ) -> list[Selected]:
-        """Where a caller could invent subjects without end, the surplus shares one: that of its
-        account where somebody vouches for it, else that of its subnet."""
-        bounded: list[Selected] = []
-        for one in selected:
-            ops = one.ops
-            if ops:
-                subject = ops[0].subject  # as a rule all of a rule's counters are of one subject
-                allowed = self._bound(subject, client, now)
-                for op in ops:
-                    if op.subject != subject or allowed != subject:
-                        ops = tuple(
-                            replace(op, subject=self._bound(op.subject, client, now)) for op in ops
-                        )
-                        break
-            bounded.append(one if ops is one.ops else Selected(one.rule, ops))
-        return bounded
-
-    def _bound(self, subject: str, client: Client, now: float) -> str:
-        if client.unproven or not subject.startswith(_VOUCHED):
-            return self._bounds.admit(subject, client.subnet, now)
-        if "|" in subject:
-            return self._bounds.admit(subject, f"account:{client.account}", now, PER_ACCOUNT)
-        return subject
-
-
 def _same(one: RuleFinding, other: RuleFinding) -> bool:
     return (one.rule, one.kind, one.shadow) == (other.rule, other.kind, other.shadow)
 
@@ -427,24 +104,7 @@ def _strength(found: RuleFinding) -> tuple[Verb, float]:
     return found.verb, max(found.finding.wait_s or 0.0, found.finding.retry_after_s or 0.0)
 
 
-def _score_ops(policy: Policy, suspects: list[tuple[str, str]]) -> list[Op]:
-    half_life = policy.suspicion.half_life
-    return [ReadScore(subject, "score", half_life) for _, subject in suspects]
-
-
-def _level_name(rule: RuleKind, watches: bool) -> str:
-    shadow = watches or rule.mode == "shadow"
-    return suspicion.SHADOW + rule.name if shadow else rule.name
-
-
-def _ban_finding(ban: Notice, *, watching: bool) -> RuleFinding:
-    kind = ban.subject.rpartition("|")[2].partition(":")[0]
-    evidence: Evidence = {"subject": kind, "banned_by": ban.by, "until": utc(ban.ends)}
-    finding = Finding("banned", evidence)
-    return RuleFinding(ban.by, "ban", None, watching, Verb.BLOCK, finding)
-
-
-def _assigned(
+def assigned(
     facts: Facts, wanted: Sequence[Selected], readings: Sequence[Reading], known: Known
 ) -> Counted:
     """Each rule with its readings: those that were asked for now, and those that were known."""
@@ -475,7 +135,8 @@ def _lean(counted: Counted, kept: dict[int, Facts], classified: int) -> Counted:
     return [(rule, kept[id(facts)], ops, readings) for rule, facts, ops, readings in counted]
 
 
-def _settling(counted: Counted, outcome: Outcome) -> list[Op]:
+def settling(counted: Counted, outcome: Outcome) -> list[Op]:
+    """What rules count of how the request has ended."""
     return [
         op
         for rule, facts, ops, readings in counted
@@ -484,15 +145,13 @@ def _settling(counted: Counted, outcome: Outcome) -> list[Op]:
     ]
 
 
-def _admitted(reading: Reading) -> bool:
+def admitted(reading: Reading) -> bool:
+    """Whether an operation gave what it was asked for."""
     return not isinstance(reading, Taken) or reading.admitted
 
 
-def _nowhere(_ops: Sequence[Op]) -> None:
-    pass
-
-
-def _undoing(counted: Counted) -> list[Op]:
+def undoing(counted: Counted) -> list[Op]:
+    """What takes back all that a refused request has counted."""
     undone = [
         undo(op, reading)
         for rule, _, ops, readings in counted

@@ -33,7 +33,8 @@ from proxy.estimates import Estimates
 from proxy.facts import NO_SIGNALS, NO_USAGE, Ask, Client, Facts, Route, Usage
 from proxy.forwarding import Forwarding, degraded_upload
 from proxy.ids import request_id
-from proxy.judgement import STORE_GONE, Judge, Judgement
+from proxy.judge import STORE_GONE, Judge
+from proxy.judgement import Judgement
 from proxy.outcome import learn, outcome_of
 from proxy.passage import Exchange
 from proxy.policy.model import Policy
@@ -284,6 +285,7 @@ class Pipeline:
             await self._judge.judge(
                 one, self._besides(visit, client, route, ask, visit.file.asks), "all"
             )
+            one.let_go()  # a file may hold more than memory does: each line goes as it came
             judgement.absorb(one)
             visit.decide_s += self._clock.monotonic() - started
             return _refused_by(judgement)

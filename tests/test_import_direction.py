@@ -43,7 +43,7 @@ FORBIDDEN = {
     "listing.py": ("redis", "proxy.edge", "proxy.policy", "proxy.rules"),
     "notices.py": ("aiohttp", "redis", "proxy.edge", "proxy.rules"),
     "tallies.py": (*IO, "proxy.edge", "proxy.rules"),
-    "demo": ("proxy.edge", "proxy.pipeline", "proxy.judgement", "redis"),
+    "demo": ("proxy.edge", "proxy.pipeline", "proxy.judge", "proxy.judgement", "redis"),
     "counters/protocol.py": IO,
     "counters/states.py": IO,
     "counters/codec.py": IO,

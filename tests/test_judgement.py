@@ -15,7 +15,8 @@ from proxy.counters.protocol import Abandoned, Op, Reading, Take
 from proxy.counters.resilient import ResilientStore
 from proxy.decision import Verb
 from proxy.errors import StoreError
-from proxy.judgement import PER_ACCOUNT, Judge, Judgement
+from proxy.judge import PER_ACCOUNT, Judge
+from proxy.judgement import Judgement
 from proxy.notices import Notices
 from proxy.policy.load import parse
 from proxy.policy.model import Policy

@@ -15,7 +15,8 @@ from proxy.counters.resilient import ResilientStore
 from proxy.counters.settle import Settler
 from proxy.decision import Verb
 from proxy.errors import StoreError
-from proxy.judgement import Judge, Judgement
+from proxy.judge import Judge
+from proxy.judgement import Judgement
 from proxy.notices import Notices
 from proxy.policy.load import parse
 from proxy.policy.model import Policy

@@ -97,8 +97,8 @@ class RuleKind(BaseModel):
     per: Names
     """Whom the rule counts: a subject, or a list that makes one composite subject."""
     action: ActionField | None = None
-    """What is done about a finding: a word, `{delay: {at_most: 2s, then: throttle}}` or
-    `{block: {for: 24h}}`."""
+    """What is done about a finding: a word, `{delay: {at_most: 2s, then: throttle}}`,
+    `{degrade: [strip_logprobs, {cap_output_tokens: 512}]}` or `{block: {for: 24h}}`."""
     score: float | None = Field(default=None, gt=0, le=1000, strict=True)
     """Suspicion that a finding gives the caller, see `suspicion` in the policy guide. Finding the same
     again refreshes it and never adds up."""

@@ -16,7 +16,8 @@ from proxy.counters.memory import MemoryStore
 from proxy.counters.protocol import NOVEL_BITS, Op
 from proxy.counters.resilient import ResilientStore
 from proxy.facts import Facts, Outcome, Signals
-from proxy.judgement import Judge, Judgement
+from proxy.judge import Judge
+from proxy.judgement import Judgement
 from proxy.notices import Notices
 from proxy.policy.load import load
 from proxy.policy.shipped import shipped

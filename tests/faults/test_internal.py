@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from proxy.judgement import Judge
+from proxy.judge import Judge
 from tests.support.inside import CHAT, excise_inside, post
 from tests.support.raw_upstream import plain, raw_upstream, replying
 
