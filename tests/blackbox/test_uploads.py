@@ -329,22 +329,48 @@ def test_what_a_fine_tuning_would_read_is_refused_by_name(
     assert event["evidence"] == {"route": "fine_tuning"}
 
 
+def resident(excise: Excise) -> int:
+    """KiB that the process has held at most."""
+    status = Path(f"/proc/{excise.process.pid}/status").read_text(encoding="ascii")
+    return next(int(row.split()[1]) for row in status.splitlines() if "VmHWM" in row)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_a_large_file_is_never_whole_in_memory(excise: Excise, answering: Recorder) -> None:
-    def resident() -> int:
-        status = Path(f"/proc/{excise.process.pid}/status").read_text(encoding="ascii")
-        return next(int(row.split()[1]) for row in status.splitlines() if "VmHWM" in row)
-
     # Completions are no answers of the limit's: what is looked at here is only how they are read.
     data = b"\n".join(
         line(number, "/v1/completions", prompt=f"{number} " + "word " * 1200)
         for number in range(5000)
     )
-    before = resident()
+    before = resident(excise)
     assert upload(excise, form(purpose(), file(data)), "sk-large") == 200
-    assert resident() - before < 16 * 1024  # KiB; the file has 29 MiB
+    assert resident(excise) - before < 16 * 1024  # KiB; the file has 29 MiB
     assert part_of(answering.requests[0].body, b"file") == data
     excise.wait_for("request", **{"http.route": "/v1/files", "request.asks": 5000})
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_what_is_counted_of_a_large_file_is_not_its_text(
+    answering: Recorder, tmp_path: Path
+) -> None:
+    """As above, with rules that count each line until the upload has ended."""
+    policy = """
+version: 1
+keys: {missing: block, unknown: allow}
+rules:
+  - {name: lines, kind: rate_limit, per: account, limit: 100000/hour, burst: 100000, action: throttle}
+  - {name: wide, kind: prompt_diversity, per: account, min_requests: 100000, action: log}
+"""
+    data = b"\n".join(
+        line(number, "/v1/completions", prompt=f"{number} " + "word " * 1200)
+        for number in range(5000)
+    )
+    with running_excise(tmp_path, policy, upstream=answering.url, mode="enforce") as excise:
+        small = form(purpose(), file(lines(1)))
+        assert upload(excise, small, "sk-large") == 200
+        before = resident(excise)
+        assert upload(excise, form(purpose(), file(data)), "sk-large") == 200
+        assert resident(excise) - before < 16 * 1024  # KiB; the file has 29 MiB of text
 
 
 def test_lines_that_are_held_count_as_memory_of_bodies(answering: Recorder, tmp_path: Path) -> None:
