@@ -58,10 +58,10 @@ class Shown(State):
     def unnote(self, op: Untally, at: int) -> Done:
         """Take a request back, if one of the panes still holds it."""
         window = micros(op.window)
-        self._turn(at, window)
-        age = self.pane - micros(op.at) // window
+        age = max(at, self.at) // window - micros(op.at) // window
         if age not in {0, 1}:
             return DONE
+        self._turn(at, window)
         if age == 0:
             self.here = max(0, self.here - op.requests)
         else:

@@ -51,6 +51,7 @@ from proxy.counters.protocol import (
     Tally,
     Total,
     Uncount,
+    Untally,
     undo,
 )
 
@@ -91,6 +92,11 @@ SCENARIOS: dict[str, Scenario] = {
         (3, replace(TALLY, items=(8,)), Tallied(4, (1, 1), 2, T0 + 3)),
         (T0_PANE + 30, TALLY, Tallied(3, (2, 0), 2, T0 + T0_PANE + 30)),
         (T0_PANE + 130, TALLY, Tallied(1, (1, 0), 1, T0 + T0_PANE + 130)),
+    ],
+    "what is taken back too late moves no time": [
+        (0, TALLY, Tallied(1, (1, 0), 1, T0)),
+        (90_000, Untally("S", "y", 60, (7,), T0), Done()),
+        (86_400, replace(TALLY, items=()), Tallied(1, (0,), 0, T0 + 86_400)),
     ],
     "a pause says nothing of a pace, and hours stand by themselves": [
         (0, PACE, Paced(0, 0.0, 0.0, (*[0] * 23, 1), T0)),

@@ -73,7 +73,9 @@ async def test_what_two_processes_let_through_is_within_the_bound(
 
     policy = rules(
         f"{{name: budget, kind: token_budget, per: address, tokens: output,"
-        f" limits: [{RATE}/second, 1000000/day], burst: {BURST}, action: throttle}}"
+        f" limits: [{RATE}/second, 1000000/day], burst: {BURST}, action: throttle,"
+        # Where Redis is late on a busy machine, a replica would go on by itself, with its own bound.
+        f" on_store_failure: block}}"
     )
     turns = [{"role": "user", "content": "hi"}]
     limit = {} if most is None else {"max_tokens": most}
@@ -95,9 +97,10 @@ async def test_what_two_processes_let_through_is_within_the_bound(
                                 await reply.read()
                             if reply.status == 200:
                                 passed.append(time.monotonic())
-                            else:
-                                assert reply.status == 429
+                            elif reply.status == 429:
                                 refused += 1
+                            else:
+                                assert reply.status == 503
 
                     began = time.monotonic()
                     end = began + 6.0
