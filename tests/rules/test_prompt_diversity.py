@@ -226,3 +226,10 @@ def test_all_measures_that_a_rule_names_must_be_passed() -> None:
 def test_a_history_is_longer_than_the_window() -> None:
     with pytest.raises(ValidationError, match="must be longer than the window"):
         rule(window="1d", history="1d", max_departure=0.3)
+
+
+def test_only_what_a_model_answers_counts() -> None:
+    assert rule().counters(asks(5), "account:a") != ()
+    for operation in ("embeddings", "count_tokens"):
+        counted = replace(asks(5), route=replace(asks().route, operation=operation))
+        assert rule().counters(counted, "account:a") == ()
