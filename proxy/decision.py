@@ -80,9 +80,14 @@ class Degradation:
         )
 
     @property
+    def takes_logprobs(self) -> bool:
+        """Whether log probabilities go: also with reasoning, whose every token they would spell out."""
+        return self.strip_logprobs or self.hide_reasoning
+
+    @property
     def shapes_replies(self) -> bool:
         """Whether the answer has to be read and changed, not only the request."""
-        guards = self.strip_logprobs or self.hide_reasoning
+        guards = self.takes_logprobs
         return guards or self.pace is not None or self.cut_after is not None
 
     @property

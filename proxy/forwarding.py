@@ -111,7 +111,7 @@ def _disclosed(
     names = list(visit.degraded)
     if must_read:
         for name, taken in (
-            ("logprobs", degradation.strip_logprobs),
+            ("logprobs", degradation.takes_logprobs),
             ("reasoning", degradation.hide_reasoning),
             ("output", degradation.cut_after is not None),
             ("pace", degradation.pace is not None),

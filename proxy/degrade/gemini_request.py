@@ -26,7 +26,7 @@ def degrade_generate(parsed: JsonObject, degradation: Degradation) -> tuple[str,
         if most is None:
             return ()
         config = parsed[key] = {}
-    if degradation.strip_logprobs:
+    if degradation.takes_logprobs:
         _drop(config, "responseLogprobs", changed)
         _drop(config, "logprobs", changed)
     if degradation.drop_logit_bias:

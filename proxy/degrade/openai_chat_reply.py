@@ -205,6 +205,9 @@ class ChatEditor(Editor):
 
     def _hide_text(self, holder: JsonObject, key: str) -> bool:
         text = holder.get(key)
+        if type(text) is list:
+            hidden = [self._hide_text(part, "text") for part in text if type(part) is dict]
+            return True in hidden
         if type(text) is not str or (seen := without_thinking(text)) == text:
             return False
         holder[key] = seen

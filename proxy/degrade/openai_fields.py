@@ -17,7 +17,14 @@ REASONING: Final = (
     "thinking_blocks",
 )
 _THINKING_PARTS: Final = ("thinking", "reasoning", "redacted_thinking")
-LOGPROBS: Final = ("logprobs", "prompt_logprobs", "top_logprobs")
+LOGPROBS: Final = (
+    "logprobs",
+    "prompt_logprobs",
+    "top_logprobs",
+    "token_ids",
+    "prompt_token_ids",
+    "hidden_states",
+)
 
 
 def hide_fields(holder: JsonObject) -> bool:

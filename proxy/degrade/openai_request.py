@@ -28,7 +28,11 @@ _LOGPROBS: Final = (
     "logprob_token_ids",
     "return_logprob",
     "top_logprobs_num",
+    "n_probs",
+    "return_token_ids",
+    "return_hidden_states",
 )
+"""Log probabilities, and what tells as much: token ids and hidden states, by vLLM's and SGLang's names."""
 SMALLEST_LIMIT: Final = 16
 """What OpenAI's responses take at least as `max_output_tokens`."""
 
@@ -45,7 +49,7 @@ def degrade_completion(parsed: JsonObject, degradation: Degradation) -> tuple[st
     """The same of a legacy completion's."""
     changed: Changed = []
     if (
-        degradation.strip_logprobs
+        degradation.takes_logprobs
         and parsed.get("logprobs") is not None
         and parsed.get("max_tokens") != 0  # without an echo there would be nothing left to answer
     ):
@@ -56,7 +60,7 @@ def degrade_completion(parsed: JsonObject, degradation: Degradation) -> tuple[st
 
 def _completion(parsed: JsonObject, degradation: Degradation, limit: str) -> tuple[str, ...]:
     changed: Changed = []
-    if degradation.strip_logprobs:
+    if degradation.takes_logprobs:
         for key in _LOGPROBS:
             drop(parsed, key, changed)
     if degradation.drop_logit_bias:
@@ -64,6 +68,7 @@ def _completion(parsed: JsonObject, degradation: Degradation, limit: str) -> tup
     if degradation.single_choice:
         single(parsed, "n", changed)
         single(parsed, "best_of", changed)
+        single(parsed, "n_cmpl", changed)
     if degradation.hide_reasoning:
         _hide(parsed, changed)
     if degradation.lower_reasoning_effort is not None:
@@ -79,11 +84,16 @@ def _cap(parsed: JsonObject, most: int, limit: str, changed: Changed) -> None:
     if not any(limits):
         parsed[limit] = most
         changed.append(limit)
-    cap(parsed, "min_tokens", most, changed)
+    for key in (
+        "min_tokens",
+        "n_predict",
+        "max_new_tokens",
+    ):  # other servers' names go before or beside
+        cap(parsed, key, most, changed)
 
 
 def _hide(parsed: JsonObject, changed: Changed) -> None:
-    if parsed.get("include_reasoning") is True:
+    if parsed.get("include_reasoning") not in (None, False):
         parsed["include_reasoning"] = False
         changed.append("include_reasoning")
     reasoning = inner(parsed, "reasoning")
@@ -124,7 +134,7 @@ def _lower(parsed: JsonObject, most: str, changed: Changed) -> None:
 def degrade_response(parsed: JsonObject, degradation: Degradation) -> tuple[str, ...]:
     """Change a response's body; the names of what has changed."""
     changed: Changed = []
-    if degradation.strip_logprobs:
+    if degradation.takes_logprobs:
         drop(parsed, "top_logprobs", changed)
         _exclude(parsed, _INCLUDED_LOGPROBS, changed)
     if degradation.drop_logit_bias:

@@ -71,7 +71,7 @@ def degraded_reader(
     stored = route.dialect in _LINES or route.kind == "metered"
     shape = Shape(
         degradation.hide_reasoning,
-        degradation.strip_logprobs,
+        degradation.takes_logprobs,
         None if stored else degradation.cut_after,  # what is stored was answered long ago
         sum(ask.choices for ask in asks) or 1,
         _input_tokens(asks) if degradation.cut_after is not None else 0,

@@ -284,3 +284,36 @@ def test_legacy_completions_of_anthropic() -> None:
     plain = reader("/v1/complete", CUT, streamed=False, stream=False)
     plain.feed(b'{"completion":"%b","stop_reason":"stop_sequence"}' % (b"x" * 90))
     assert json.loads(plain.finish()) == {"completion": "x" * 12, "stop_reason": "max_tokens"}
+
+
+def test_reasoning_that_is_hidden_is_not_told_token_by_token() -> None:
+    only = Degradation(hide_reasoning=True)
+    reply = {
+        "choices": [
+            {
+                "index": 0,
+                "message": {
+                    "role": "assistant",
+                    "content": [{"type": "text", "text": f"<think>{model.SECRET}</think>a"}],
+                },
+                "logprobs": {"content": [{"token": model.SECRET, "logprob": -0.1}]},
+                "token_ids": [1, 2, 3],
+                "finish_reason": "stop",
+            }
+        ]
+    }
+    one = reader("/v1/chat/completions", only, streamed=False, stream=False)
+    got = one.feed(json.dumps(reply).encode()) + one.finish()
+    assert model.SECRET.encode() not in got
+    (choice,) = json.loads(got)["choices"]
+    assert choice["message"]["content"] == [{"type": "text", "text": "a"}]
+    assert choice["logprobs"] is None
+    assert "token_ids" not in choice
+
+
+@pytest.mark.parametrize("path", STREAMS)
+def test_no_dialects_stream_spells_out_what_is_hidden(path: str) -> None:
+    one = reader(path, Degradation(hide_reasoning=True))
+    got = one.feed(STREAMS[path]) + one.finish()
+    for secret in (model.SECRET, '"logprob"', "avgLogprobs"):
+        assert secret.encode() not in got

@@ -57,6 +57,24 @@ GEMINI = "gemini_generate"
             ["max_completion_tokens"],
         ),
         (CHAT, CAP, {"max_completion_tokens": 512}, {"max_completion_tokens": 512}, []),
+        (
+            CHAT,
+            CAP,
+            {"max_tokens": 9, "n_predict": 9999, "max_new_tokens": 9999},
+            {"max_tokens": 9, "n_predict": 512, "max_new_tokens": 512},
+            ["n_predict", "max_new_tokens"],
+        ),
+        # with reasoning goes what would spell it out, by whichever name
+        (CHAT, HIDE, {"logprobs": True, "top_logprobs": 5}, {}, ["logprobs", "top_logprobs"]),
+        (CHAT, HIDE, {"return_token_ids": True, "n_probs": 5}, {}, ["n_probs", "return_token_ids"]),
+        (
+            CHAT,
+            HIDE,
+            {"include_reasoning": 1},
+            {"include_reasoning": False},
+            ["include_reasoning"],
+        ),
+        (CHAT, Degradation(single_choice=True), {"n_cmpl": 4}, {"n_cmpl": 1}, ["n_cmpl"]),
         ("openai_completions", CAP, {}, {"max_tokens": 512}, ["max_tokens"]),
         (
             "openai_responses",
