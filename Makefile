@@ -3,7 +3,7 @@
 # make test   set everything up and pass the tests
 # make check  what continuous integration runs besides: formatting, lint, types
 # make bench  measure CPU per request side by side with nginx and a minimal relay
-# make fuzz   look for inputs that break a parser (SECONDS=60 for each target)
+# make fuzz   look for inputs that break a parser (SECONDS=60 for each target), by libFuzzer where it can be had
 # make audit  ask the advisory databases about the pinned dependencies (needs the network)
 # make lock   resolve the pinned dependencies anew
 
@@ -15,6 +15,9 @@ POLICY ?=
 SECONDS ?= 60
 # The locks name everything: --no-deps leaves pip nothing to resolve, and so nothing newer to find.
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# Apart from the locks: it looks at them, and is no part of what they install. What it cannot look up fails
+# (--strict): an audit of nothing would be green.
+PIP_AUDIT := $(BIN)/uv tool run pip-audit==2.10.1 --strict --require-hashes --disable-pip
 
 .PHONY: setup run test check format bench fuzz audit lock clean
 
@@ -60,8 +63,9 @@ fuzz: $(VENV)/.fuzz
 	$(BIN)/python -m tests.fuzz --seconds $(SECONDS)
 
 audit: $(VENV)/.dev
-	$(BIN)/uv tool run pip-audit --require-hashes --disable-pip -r requirements.lock
-	$(BIN)/uv tool run pip-audit --require-hashes --disable-pip -r requirements-dev.lock
+	$(PIP_AUDIT) -r requirements.lock
+	$(PIP_AUDIT) -r requirements-dev.lock
+	$(PIP_AUDIT) -r requirements-fuzz.lock
 
 lock: $(VENV)/.dev
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header pyproject.toml --group build -o requirements.lock

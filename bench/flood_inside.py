@@ -11,13 +11,14 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import redis
 
 from proxy.app import App
-from proxy.clock import SystemClock
+from proxy.clock import Clock, SystemClock
 from proxy.dialects.base import RefusalReply
 from proxy.errors import Refusal
 from proxy.eventlog import EventLog
@@ -51,10 +52,16 @@ class Paced(SystemClock):
 
 
 class Unwritten(EventLog):
-    """Events are built and counted, and weigh nothing after."""
+    """Events are built, counted by what was decided and why, and weigh nothing after."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(clock)
+        self.decided: Counter[tuple[object, ...]] = Counter()
 
     def put(self, event: Event) -> None:
-        self.events = getattr(self, "events", 0) + 1
+        if event["event"] == "request":
+            names = ("http.response.status_code", "decision", "rule", "reason")
+            self.decided[tuple(event.get(name) for name in names)] += 1
 
 
 class Invented:
@@ -116,7 +123,8 @@ async def flood_inside(
 ) -> None:
     """Print the process, Redis and its keys as the flood goes on; `request(number)` invents a caller."""
     clock = Paced(rate)
-    app = App(settings(policy, f"redis://127.0.0.1:{port}/0"), Unwritten(clock), clock)
+    log = Unwritten(clock)
+    app = App(settings(policy, f"redis://127.0.0.1:{port}/0"), log, clock)
     await app.start()
     line = app._pipeline  # noqa: SLF001 - the listener is what this goes without
     store, answered = redis.Redis(port=port), dict[int | None, int]()
@@ -146,3 +154,5 @@ async def flood_inside(
         f"\n{clock.callers:,} callers, {clock.callers / took:,.0f} a second by the machine's clock;"
     )
     print(f"answered: {answered}; the store at the end: {app.status()['store']}.")
+    for decided, count in log.decided.most_common(8):
+        print(f"{count:,}: {' '.join(map(str, decided))}")
