@@ -42,7 +42,7 @@ def summary(kind: type[RuleKind]) -> str:
 
 def _shown(field: FieldInfo) -> str:
     default = field.default
-    if default is None or default == ():
+    if default is None or default == () or field.default_factory is not None:
         return ""
     if isinstance(default, tuple):
         return ", ".join(f"`{one}`" for one in default)
