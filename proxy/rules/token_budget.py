@@ -51,9 +51,9 @@ False positives: callers that set a large output limit for short answers have it
 so that few of their requests fit at once; let them lower it, or give `burst` room for as many. Run a new
 budget in shadow first.
 
-Keys that nobody has vouched for yet share the budget of their address (`keys: {unknown: provisional}`): a small
-budget meets a newcomer before the upstream has accepted its key once. Give strangers one of their own by
-`per: address`, or name your customers in the accounts file.
+Keys that nobody has vouched for yet share the budget of their address (`keys: {unknown: provisional}`):
+a small budget meets a newcomer before the upstream has accepted its key once. Give strangers one of
+their own by `per: address`, or name your customers in the accounts file.
 """
 
 from __future__ import annotations
