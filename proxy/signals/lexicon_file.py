@@ -27,7 +27,7 @@ Place = tuple[str | int, ...]
 
 def read_lexicon(data: Any, mistake: Mistaken, name: str = "", *, system: bool = False) -> Lexicon:
     """A lexicon out of a file's data; what is wrong in it is noted, and left out."""
-    if not isinstance(data, dict) or (data.get("version") != 1 or data["version"] is True):
+    if not isinstance(data, dict) or data.get("version") != 1 or data["version"] is True:
         mistake((), "a lexicon begins with `version: 1`", None)
         return Lexicon(name, (), {})
     for key in data.keys() - {"version", "words", "categories"}:

@@ -110,7 +110,7 @@ class MarkTable:
 def read_marks(data: Any, mistake: Mistaken, name: str = "marks") -> MarkTable:
     """A table out of a file's data; what is wrong in it is noted, and left out."""
     marks: list[Mark] = []
-    if not isinstance(data, dict) or (data.get("version") != 1 or data["version"] is True):
+    if not isinstance(data, dict) or data.get("version") != 1 or data["version"] is True:
         mistake((), "a table of marks begins with `version: 1`")
         return MarkTable(name, ())
     for key in data.keys() - {"version", "marks"}:
