@@ -2,8 +2,9 @@
 `python -m bench.flood`: what invented callers leave behind, in the process and in Redis.
 
 Every request comes with a key, an address, an end user, a program, a system prompt and a prompt that have
-never been seen before, from as many addresses as asked for. Excise enforces `strict.yaml` behind a hop that
-it trusts, in front of a model that accepts every key, so that nothing stays provisional. Resident
+never been seen before, from as many addresses as asked for; with `--times` each caller comes that often, so
+that the upstream has accepted its key before it comes again. Excise enforces `strict.yaml` (with `--shadow`
+it refuses nobody) behind a hop that it trusts, in front of a model that accepts every key. Resident
 memory and Redis' `used_memory` are read as the flood goes on; bounded is what stops growing. With
 `--inside` there is no HTTP, and the pace is kept whatever the machine can do: `bench/flood_inside.py`.
 """
@@ -57,7 +58,7 @@ def request(number: int, chance: random.Random) -> bytes:
     return "\r\n".join(lines).encode() + body
 
 
-async def caller(port: int, first: int, end: float, interval: float) -> int:
+async def caller(port: int, first: int, end: float, interval: float, times: int) -> int:
     """Requests one after the other over one connection, until `end`."""
     chance = random.Random(first)
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -65,7 +66,7 @@ async def caller(port: int, first: int, end: float, interval: float) -> int:
     while time.monotonic() < end:
         await asyncio.sleep(max(0.0, due - time.monotonic()))
         due = max(due + interval, time.monotonic() - 1)
-        writer.write(request(first + sent * CONNECTIONS, chance))
+        writer.write(request(first + sent // times * CONNECTIONS, chance))
         head = await reader.readuntil(b"\r\n\r\n")
         length = int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0])
         await reader.readexactly(length)
@@ -80,10 +81,12 @@ def resident(pid: int) -> float:
     return pages * 4096 / 1024**2
 
 
-async def flood(port: int, pid: int, store: redis.Redis, rate: float, seconds: float) -> int:
+async def flood(
+    port: int, pid: int, store: redis.Redis, rate: float, seconds: float, times: int
+) -> int:
     start = time.monotonic()
     tasks = [
-        asyncio.create_task(caller(port, number, start + seconds, CONNECTIONS / rate))
+        asyncio.create_task(caller(port, number, start + seconds, CONNECTIONS / rate, times))
         for number in range(CONNECTIONS)
     ]
     step = seconds / 8
@@ -99,7 +102,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.flood", description=__doc__)
     parser.add_argument("--rate", type=float, default=2000, help="requests a second, at most")
     parser.add_argument("--seconds", type=float, default=240)
+    parser.add_argument("--times", type=int, default=1, help="requests of each caller")
     parser.add_argument("--policy", type=Path, default=shipped("strict.yaml"))
+    parser.add_argument("--shadow", action="store_true", help="watch: nobody is refused")
     parser.add_argument("--inside", action="store_true", help="the line alone, without HTTP")
     options = parser.parse_args()
     ports = [free_port() for _ in range(5)]
@@ -112,9 +117,11 @@ def main() -> None:
             asyncio.run(
                 flood_inside(
                     options.policy,
+                    "shadow" if options.shadow else "enforce",
                     store_port,
                     options.rate,
                     options.seconds,
+                    options.times,
                     lambda number: request(number, chance),
                     resident,
                 )
@@ -123,6 +130,7 @@ def main() -> None:
     settings = {
         "EXCISE_UPSTREAM": f"http://127.0.0.1:{model}",
         "EXCISE_POLICY": str(options.policy),
+        "EXCISE_MODE": "shadow" if options.shadow else "enforce",
         "EXCISE_REDIS_URL": f"redis://127.0.0.1:{store_port}/0",
         "EXCISE_SECRET": "of-the-bench-alone-0123456789",
         "EXCISE_LISTEN": f"127.0.0.1:{data}",
@@ -139,8 +147,8 @@ def main() -> None:
     ):
         store = redis.Redis(port=store_port)
         print("| seconds | process, MiB | Redis, MiB | keys in Redis |\n|---|---|---|---|")
-        sent = asyncio.run(flood(data, pid, store, options.rate, options.seconds))
-        print(f"\n{sent:,} callers, {sent / options.seconds:,.0f} a second.")
+        sent = asyncio.run(flood(data, pid, store, options.rate, options.seconds, options.times))
+        print(f"\n{sent:,} requests, {sent / options.seconds:,.0f} a second.")
 
 
 if __name__ == "__main__":

@@ -99,7 +99,7 @@ class Invented:
         return None
 
 
-def settings(policy: Path, url: str) -> Settings:
+def settings(policy: Path, mode: str, url: str) -> Settings:
     anywhere: dict[str, Any] = dict.fromkeys(
         ("listen", "health_listen", "admin_listen"), "127.0.0.1:0"
     )
@@ -107,6 +107,7 @@ def settings(policy: Path, url: str) -> Settings:
         {
             **anywhere,
             "policy": policy,
+            "mode": mode,
             "upstream": {"url": "http://127.0.0.1:9"},
             "redis_url": url,
             # What stays behind is measured; a busy machine is not to have anything given up.
@@ -119,19 +120,28 @@ def settings(policy: Path, url: str) -> Settings:
 
 
 async def flood_inside(
-    policy: Path, port: int, rate: float, seconds: float, request: Any, resident: Any
+    policy: Path,
+    mode: str,
+    port: int,
+    rate: float,
+    seconds: float,
+    times: int,
+    request: Any,
+    resident: Any,
 ) -> None:
-    """Print the process, Redis and its keys as the flood goes on; `request(number)` invents a caller."""
+    """Print the process, Redis and its keys as the flood goes on; `request(number)` invents a caller,
+    who comes `times` times, AT_ONCE others between."""
     clock = Paced(rate)
     log = Unwritten(clock)
-    app = App(settings(policy, f"redis://127.0.0.1:{port}/0"), log, clock)
+    app = App(settings(policy, mode, f"redis://127.0.0.1:{port}/0"), log, clock)
     await app.start()
     line = app._pipeline  # noqa: SLF001 - the listener is what this goes without
     store, answered = redis.Redis(port=port), dict[int | None, int]()
     began, points = time.monotonic(), [round(rate * seconds * step / 8) for step in range(9)]
 
     async def one(number: int) -> None:
-        exchange: Exchange = Invented(request(number))
+        number, place = divmod(number, AT_ONCE)
+        exchange: Exchange = Invented(request(number // times * AT_ONCE + place))
         await line.run(exchange)
         status = exchange.progress.status
         answered[status] = answered.get(status, 0) + 1
@@ -151,7 +161,7 @@ async def flood_inside(
         await app.stop()
     took = time.monotonic() - began
     print(
-        f"\n{clock.callers:,} callers, {clock.callers / took:,.0f} a second by the machine's clock;"
+        f"\n{clock.callers:,} requests, {clock.callers / took:,.0f} a second by the machine's clock;"
     )
     print(f"answered: {answered}; the store at the end: {app.status()['store']}.")
     for decided, count in log.decided.most_common(8):

@@ -306,7 +306,15 @@ class App:
             mode=settings.mode,
             identifier=identifier,
             deriver=assembly.make_deriver(settings, self._secret),
-            proofs=Proofs(proven, clock, shared, self._settler.put),
+            proofs=Proofs(
+                proven,
+                clock,
+                shared,
+                self._settler.put,
+                per_subnet=settings.limits.accepted_keys_per_subnet,
+                in_all=settings.limits.accepted_keys,
+                on_full=self._keys_full,
+            ),
             batches=BatchBook(
                 self._store,
                 clock,
@@ -406,6 +414,9 @@ class App:
     def _lost(self, count: int) -> None:
         self.metrics.unsettled.inc(count)
         self._log.alert("settlements_lost", count=count)
+
+    def _keys_full(self) -> None:
+        self._log.alert("accepted_keys_full")
 
     def _classified(self, result: Result) -> None:
         self.metrics.classifications.counts[(result,)] += 1

@@ -222,6 +222,11 @@ OTHER_EVENTS: Final[dict[str, tuple[Level, str, tuple[str, ...]]]] = {
         _NOTICE,
     ),
     "common_revoked": ("info", "an operator takes that back", _NOTICE),
+    "accepted_keys_full": (
+        "warning",
+        "upstream accepted more new keys than `limits.accepted_keys` or their network may have",
+        (),
+    ),
     "settlements_lost": ("warning", "counter corrections were given up", ("count",)),
     "log_dropped": ("warning", "events were dropped, the log could not keep up", ("count",)),
     "stream_open": (

@@ -193,6 +193,10 @@ class Limits(_Settings):
     concurrent_requests: int = Field(default=4096, ge=1)
     delayed_per_subject: int = Field(default=8, ge=0)
     delayed_total: int = Field(default=1000, ge=0)
+    accepted_keys: int = Field(default=262_144, ge=1)
+    """Keys that count by themselves because the upstream has accepted them, within a day."""
+    accepted_keys_per_subnet: int = Field(default=16_384, ge=1)
+    """The same, of callers in one network."""
 
 
 class Drain(_Settings):

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from proxy.client.proofs import Proofs
+from proxy.client.proven import ProvenKeys
+from proxy.facts import Client
+from tests.counters.stores import StillClock
 from tests.redis_servers import RedisServer
 from tests.support.inside import CHAT, excise_inside, post
 from tests.support.raw_upstream import plain, raw_upstream, replying
@@ -48,3 +54,60 @@ async def test_a_key_that_the_upstream_refuses_stays_provisional(tmp_path: Path)
         assert (await excise.exchange(ask("sk-invented-2")))[0] == 429
         for _ in range(2):
             assert (await excise.log.wait_for())["account.provisional"] is True
+
+
+ROOMY = POLICY.replace("limit: 1/hour, burst: 1", "limit: 100/hour, burst: 100")
+
+
+@pytest.mark.parametrize("bound", ["accepted_keys_per_subnet", "accepted_keys"])
+async def test_an_upstream_that_accepts_every_key_makes_no_accounts_without_end(
+    tmp_path: Path, bound: str
+) -> None:
+    keys = [f"sk-invented-{number}" for number in range(5)]
+    async with (
+        raw_upstream(replying(plain())) as upstream,
+        excise_inside(tmp_path, upstream.url, ROOMY, limits={bound: 2}) as excise,
+    ):
+        for _ in range(2):
+            for key in keys:
+                assert (await excise.exchange(ask(key)))[0] == 200
+        events = [await excise.log.wait_for() for _ in range(2 * len(keys))]
+        again = ["account.provisional" not in event for event in events[len(keys) :]]
+        assert again == [True, True, False, False, False]
+        assert (await excise.log.wait_for("accepted_keys_full"))["level"] == "warning"
+
+
+def proofs(clock: StillClock, **bounds: int) -> tuple[Proofs, ProvenKeys]:
+    proven = ProvenKeys()
+    return Proofs(proven, clock, None, lambda _ops: None, **bounds), proven
+
+
+def client(number: int, subnet: str = "192.0.2.0/24") -> Client:
+    return Client("192.0.2.1", subnet, key_id=f"key_{number}", unproven=True)
+
+
+def test_one_network_takes_no_other_networks_places() -> None:
+    clock = StillClock()
+    known, proven = proofs(clock, per_subnet=2)
+    for number in range(4):
+        known.record(client(number))
+    known.record(client(9, "198.51.100.0/24"))
+    assert [proven.is_proven(f"key_{n}", clock.now()) for n in (0, 1, 2, 3, 9)] == [
+        True,
+        True,
+        False,
+        False,
+        True,
+    ]
+
+
+def test_a_place_is_free_again_once_its_key_has_not_come_for_two_lives_of_a_proof() -> None:
+    clock = StillClock()
+    known, proven = proofs(clock, per_subnet=1)
+    known.record(client(1))
+    clock.advance(proven.ttl)
+    known.record(client(2))
+    assert not proven.is_proven("key_2", clock.now())
+    clock.advance(2 * proven.ttl)
+    known.record(client(2))
+    assert proven.is_proven("key_2", clock.now())
