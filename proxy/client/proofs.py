@@ -55,7 +55,9 @@ class Proofs:
         self._clock = clock
         self._shared = shared
         self._settle = settle
-        self._bounds = SubjectBounds(per_subnet, ttl=proven.ttl, max_subjects=in_all)
+        self._bounds = SubjectBounds(
+            per_subnet, max_subnets=in_all, ttl=proven.ttl, max_subjects=in_all
+        )
         self._on_full = on_full
         # The level is 1 when set, and no longer told after `ttl`.
         self._half_life = proven.ttl / math.log2(1 / _FORGOTTEN)

@@ -111,3 +111,11 @@ def test_a_place_is_free_again_once_its_key_has_not_come_for_two_lives_of_a_proo
     clock.advance(2 * proven.ttl)
     known.record(client(2))
     assert proven.is_proven("key_2", clock.now())
+
+
+def test_every_key_may_have_a_network_of_its_own() -> None:
+    clock = StillClock()
+    known, proven = proofs(clock)
+    for number in range(70_000):
+        known.record(client(number, f"2001:db8:{number >> 8:x}:{number & 255:x}00::/56"))
+    assert proven.is_proven("key_69999", clock.now())
