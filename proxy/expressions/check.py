@@ -8,12 +8,12 @@ is a mistake of the policy, with its place.
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 from proxy.expressions.declared import DECLARED, GROUPS
+from proxy.expressions.pattern import check_pattern
 from proxy.expressions.syntax import (
     Call,
     ExpressionError,
@@ -23,13 +23,8 @@ from proxy.expressions.syntax import (
     Node,
     Operation,
     Select,
+    start,
 )
-
-MAX_PATTERN: Final = 64
-"""Characters of a pattern: it is compiled at each evaluation."""
-
-_COUNTED = re.compile(r"\\[^.*+?()\[\]{}|^$/\\-]|\{|\(\?(?!:)")
-"""What makes a pattern's program large: repetitions by number, Unicode's classes, flags."""
 
 _MACROS: Final = ("all", "exists", "exists_one", "filter", "map")
 _TEXT_METHODS: Final = ("contains", "endsWith", "matches", "startsWith")
@@ -66,26 +61,25 @@ def check(tree: Node, readings: Mapping[str, object] = {}) -> Checked:
     checker = _Checker(readings)
     found = checker.type_of(tree)
     if found != "bool":
-        raise ExpressionError(f"must be true or false, and is {_SAID[found]}", _start(tree))
+        raise ExpressionError(f"must be true or false, and is {_SAID[found]}", start(tree))
     return checker.checked
 
 
-def _start(node: Node) -> int:
-    match node:
-        case Select(of=of):
-            return _start(of)
-        case Call(target=target) if target is not None:
-            return _start(target)
-        case Operation(operator=operator, operands=operands) if (
-            len(operands) > 1 or operator == "?:"
-        ):
-            return _start(operands[0])
-    return node.at
-
-
-def _near(word: str, known: tuple[str, ...]) -> str | None:
+def _near(word: str, known: tuple[str, ...], prefix: str = "") -> str | None:
     near = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
-    return f"`{near[0]}`" if near else None
+    return f"`{prefix}{near[0]}`" if near else None
+
+
+def _near_fact(group: str, word: str) -> str | None:
+    """The fact's full name that was perhaps meant: one of the group, else the same word of another."""
+    inside = tuple(
+        name for path in DECLARED for of, _, name in [path.partition(".")] if of == group
+    )
+    return _near(word, inside, f"{group}.") or _elsewhere(word)
+
+
+def _elsewhere(word: str) -> str | None:
+    return next((f"`{path}`" for path in DECLARED if path.endswith(f".{word}")), None)
 
 
 class _Checker:
@@ -109,13 +103,14 @@ class _Checker:
             case Call():
                 return self._call(node)
             case Operation():
+                _check_divisor(node)
                 return self._operation(node)
 
     def _need(self, node: Node, *wanted: str) -> str:
         found = self.type_of(node)
         if found not in wanted:
             said = " or ".join(_SAID[one] for one in wanted)
-            raise ExpressionError(f"must be {said}, and is {_SAID[found]}", _start(node))
+            raise ExpressionError(f"must be {said}, and is {_SAID[found]}", start(node))
         return found
 
     def _listing(self, node: Listing) -> str:
@@ -134,9 +129,7 @@ class _Checker:
         if node.name in GROUPS or node.name == "readings":
             message = f"`{node.name}` is a group of facts: name one of them, `{node.name}.…`"
             raise ExpressionError(message, node.at)
-        near = _near(node.name, tuple(DECLARED)) or next(
-            (f"`{path}`" for path in DECLARED if path.endswith(f".{node.name}")), None
-        )
+        near = _near(node.name, tuple(DECLARED)) or _elsewhere(node.name)
         raise ExpressionError(f"`{node.name}` is no declared fact", node.at, near)
 
     def _fact(self, node: Select) -> str:
@@ -147,7 +140,8 @@ class _Checker:
         if of.name == "readings" and self._known:
             if node.field not in self._known:
                 message = f"`readings.{node.field}` is no counter of this rule"
-                raise ExpressionError(message, node.at, _near(node.field, self._known))
+                near = _near(node.field, self._known, "readings.")
+                raise ExpressionError(message, node.at, near)
             self.checked.readings[node.field] = None
             return "int"
         if of.name not in GROUPS:
@@ -159,12 +153,8 @@ class _Checker:
         path = f"{of.name}.{node.field}"
         fact = DECLARED.get(path)
         if fact is None:
-            inside = tuple(
-                name.partition(".")[2] for name in DECLARED if name.startswith(f"{of.name}.")
-            )
-            raise ExpressionError(
-                f"`{path}` is no declared fact", node.at, _near(node.field, inside)
-            )
+            near = _near_fact(of.name, node.field)
+            raise ExpressionError(f"`{path}` is no declared fact", node.at, near)
         self.checked.paths[path] = None
         return fact.type
 
@@ -187,7 +177,7 @@ class _Checker:
                 self._need(node.target, "text")
                 self._need(given[0], "text")
                 if name == "matches":
-                    _check_pattern(given[0])
+                    check_pattern(given[0])
                 return "bool"
             case _ if name in _MACROS and node.target is not None and len(given) == 2:
                 return self._loop(node)
@@ -277,15 +267,14 @@ def _form(name: str) -> str:
     return f"`{name}(…)`, of one thing"
 
 
-def _check_pattern(node: Node) -> None:
-    """Rust's regular expressions run in linear time; what they cost to compile is bounded here."""
-    if not isinstance(node, Literal) or not isinstance(node.value, str):
-        raise ExpressionError("a pattern is written out, so that it can be checked", _start(node))
-    if len(node.value) > MAX_PATTERN:
-        raise ExpressionError(f"a pattern has at most {MAX_PATTERN} characters", node.at)
-    if _COUNTED.search(node.value):
-        raise ExpressionError(
-            "a pattern has no counted repetition, flag or class by a letter: "
-            "write `[0-9]` for a digit, `a*`, `a+`, `a?`",
-            node.at,
-        )
+def _check_divisor(node: Operation) -> None:
+    """Such an expression would never be true, and say so request by request only."""
+    if node.operator in {"/", "%"} and _is_zero(node.operands[1]):
+        raise ExpressionError("a division by zero has no result", start(node.operands[1]))
+
+
+def _is_zero(node: Node) -> bool:
+    """Whether it is a zero that is written out, converted or not."""
+    if isinstance(node, Call):
+        return node.function in {"int", "double"} and all(map(_is_zero, node.arguments))
+    return isinstance(node, Literal) and not isinstance(node.value, str) and node.value == 0

@@ -83,6 +83,20 @@ class Operation:
 Node = Literal | Listing | Name | Select | Call | Operation
 
 
+def start(node: Node) -> int:
+    """Where the text of a node begins."""
+    match node:
+        case Select(of=of):
+            return start(of)
+        case Call(target=target) if target is not None:
+            return start(target)
+        case Operation(operator=operator, operands=operands) if (
+            len(operands) > 1 or operator == "?:"
+        ):
+            return start(operands[0])
+    return node.at
+
+
 @dataclass(frozen=True, slots=True)
 class _Token:
     kind: str

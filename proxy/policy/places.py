@@ -88,6 +88,8 @@ def _note(spot: Spot, model: type[BaseModel], details: ErrorDetails) -> None:
         message = details["msg"]
         at_key = bool(context["path"]) and message.startswith(f"`{path[-1]}`")
         if at_field and not message.startswith(("`", "a ", "one ")):
+            # What a place inside of a field says of itself: `then` of an action, not the action.
+            field = next(part for part in reversed(path) if isinstance(part, str))
             message = f"`{field}` {message}"
         offset = context.get("offset")
         spot.mistake(path, message, context["suggestion"], key=at_key, offset=offset)

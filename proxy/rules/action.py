@@ -70,7 +70,7 @@ def parse_action(value: object) -> Action:
     if word == "block":
         return _ban(details)
     if word != "delay":
-        raise wrong(f"must be one of {_ALL}", (word,), _near(word))
+        raise wrong(f"`{word}` is no action: there are {_ALL}", (word,), _near(word))
     return _delay(details)
 
 
@@ -79,7 +79,8 @@ def _delay(details: object) -> Action:
         raise wrong("must say how long: `at_most: 2s`", ("delay",))
     for key in details:
         if key not in {"at_most", "then"}:
-            raise wrong(f"`{key}` is not a field of `delay`", ("delay", key))
+            near = nearest(key, ("at_most", "then"))
+            raise wrong(f"`{key}` is not a field of `delay`", ("delay", key), near)
     if "at_most" not in details:
         raise wrong("`delay` needs `at_most`", ("delay",))
     try:
@@ -91,7 +92,7 @@ def _delay(details: object) -> Action:
     then = details.get("then", "allow")
     if then not in _THEN:
         place = ("delay", "then")
-        raise wrong("must be one of allow, log, throttle, block", place, _near(str(then)))
+        raise wrong(f"must be one of {', '.join(_THEN)}", place, nearest(str(then), _THEN))
     return Action(Verb.DELAY, at_most, _WORDS[then])
 
 

@@ -64,7 +64,8 @@ def _one(given: object, place: Place) -> tuple[str, Any, Place]:
             "must be a word or a mapping of one key, such as `cap_output_tokens: 512`", place
         )
     near = nearest(str(word), DEGRADATIONS)
-    raise wrong(f"must be one of {', '.join(DEGRADATIONS)}", place, near)
+    known = ", ".join(DEGRADATIONS)
+    raise wrong(f"`{word}` is nothing that can be taken: there are {known}", place, near)
 
 
 def _value(word: str, value: object, place: Place) -> Any:

@@ -26,13 +26,18 @@ SOUND = [
     "ask.max_output_tokens % 2 == 0 ? ask.stream : !ask.stream",
     "client.user_agent.matches(r'^python-requests/[0-9.]+$')",
     "-ask.turns < -0x10",
+    "ask.turns / 10 > 0 && ask.turns % 0x10 == 0 && ask.temperature / 0.5 > 0.0",
+    "ask.turns / int(ask.temperature) > 0",
     "'it' + '\\'s' == \"it's\"",
     "(((client.provisional)))",
     "client.tier == 'free'\n  && ask.turns >= 2",
 ]
 
 MISTAKEN = [
-    ("client.asnn == 1", 7, "`client.asnn` is no declared fact", "`asn`"),
+    ("client.asnn == 1", 7, "`client.asnn` is no declared fact", "`client.asn`"),
+    ("ask.choice > 3", 4, "`ask.choice` is no declared fact", "`ask.choices`"),
+    ("client.max_output_tokens > 3", 7, "is no declared fact", "`ask.max_output_tokens`"),
+    ("client.xyzzy == 1", 7, "is no declared fact", None),
     ("clint.asn == 1", 0, "`clint` is no group of facts", "`client`"),
     ("true && country == 'NO'", 8, "`country` is no declared fact", "`client.country`"),
     ("client == 1", 0, "is a group of facts", None),
@@ -44,6 +49,11 @@ MISTAKEN = [
     ("client.asn", 0, "must be true or false, and is a whole number", None),
     ("client.asn && true", 0, "must be true or false", None),
     ("ask.turns / 2.0 > 1.0", 10, "convert one", None),
+    ("ask.turns > 1 && ask.choices / 0 > 1", 31, "division by zero", None),
+    ("ask.turns % 0 == 1", 12, "division by zero", None),
+    ("ask.turns / (-0x0) > 1", 13, "division by zero", None),
+    ("ask.turns / int(0.0) > 1", 12, "division by zero", None),
+    ("ask.temperature / 0.0 > 1.0", 18, "division by zero", None),
     ("client.asn in ['a']", 11, "that is never so", None),
     ("client.asn in []", 11, "an empty list", None),
     ("client.asn in [1, 'a']", 14, "a list holds", None),
@@ -98,8 +108,9 @@ def test_a_mistake_is_told_with_its_place(
 def test_counters_of_the_rule_are_whole_numbers() -> None:
     program = Program("readings.all > 3", {"all": None})
     assert program.readings == ("all",)
-    with pytest.raises(ExpressionError, match=r"`readings\.al` is no counter"):
+    with pytest.raises(ExpressionError, match=r"`readings\.al` is no counter") as raised:
         Program("readings.al > 3", {"all": None})
+    assert raised.value.suggestion == "`readings.all`"
 
 
 def test_what_is_deep_or_long_within_the_bounds_reaches_the_library_whole() -> None:
