@@ -165,6 +165,13 @@ class RuleFinding:
     """Whom that is."""
     degradation: Degradation | None = None
     """What is taken from the request and its answer, with `degrade`."""
+    of: str | None = None
+    """Which of the subjects that suspicion knows a request by, where several may be found."""
+
+    @property
+    def told(self) -> str:
+        """What events call it: the rule, and of suspicion whose, `suspicion:account`."""
+        return self.rule if self.of is None else f"{self.rule}:{self.of}"
 
 
 @value

@@ -105,9 +105,15 @@ FIELDS: Final[dict[str, tuple[str, str]]] = {
     "rule": ("text", "rule, gate or limit that decided; null where none did"),
     "kind": ("text", "its kind; `gate` for keys, routes and bodies, `limit` for the process's own"),
     "reason": ("text", "stable word"),
-    "evidence": ("object", "the numbers it was judged by"),
-    "findings": ("list", "names of the enforced rules that fired, where more than one"),
-    "shadow": ("list", "names of the shadow rules that would have acted"),
+    "evidence": (
+        "object",
+        "the numbers it was judged by; whose limit, suspicion or ban it was by its kind, `subject`",
+    ),
+    "findings": (
+        "list",
+        "names of the enforced rules that fired, where more than one; suspicion as `suspicion:account`",
+    ),
+    "shadow": ("list", "names of the shadow rules that would have acted, likewise"),
     "exempted_by": ("list", "exemptions that spoke"),
     "allowance": ("text", "why an operator allows this account everything, and until when"),
     "suspicion": (
@@ -425,10 +431,11 @@ def _add_signals(event: Event, signals: Signals) -> None:
 
 def _add_findings(event: Event, visit: Visit) -> None:
     findings = visit.decision.findings
-    enforced = [one.rule for one in findings if not one.shadow]
+    # A subject may have reached several thresholds of suspicion: it is named once.
+    enforced = list(dict.fromkeys(one.told for one in findings if not one.shadow))
     if len(enforced) > 1:
         event["findings"] = enforced[:MAX_LIST]
-    shadow = [one.rule for one in findings if one.shadow]
+    shadow = list(dict.fromkeys(one.told for one in findings if one.shadow))
     if shadow:
         event["shadow"] = shadow[:MAX_LIST]
         if (watched := visit.decision.would_degrade) is not None:

@@ -50,7 +50,7 @@ from proxy.policy.decide import decide, jittered, weigh
 from proxy.policy.model import Policy
 from proxy.policy.select import Selected, Stage, select
 from proxy.rules.base import RuleKind
-from proxy.rules.subjects import BANNABLE, FROM_BODY, SUBJECTS, banned_as
+from proxy.rules.subjects import BANNABLE, FROM_BODY, SUBJECTS, banned_as, kind_of
 
 _VOUCHED = ("api_key:", "account:")
 """Subjects that nobody invents where a file, a gateway or the upstream vouches for the key."""
@@ -143,12 +143,16 @@ class Judge:
     ) -> list[tuple[RuleKind, Finding]]:
         """What the rules say of their readings."""
         new: list[tuple[RuleKind, Finding]] = []
-        for rule, _, _, readings in counted:
+        for rule, _, ops, readings in counted:
             if rule.learns and (learnt := rule.learnt(facts, readings)) is not None:
                 self._background.learn(learnt, rule.name)
             finding = rule.judge(facts, readings)
             if finding is None:
                 continue
+            if rule.plain_limit and ops:
+                # Whose limit it was: the counter's name tells, which several callers may share.
+                told = {"subject": kind_of(ops[0].subject), **finding.evidence}
+                finding = replace(finding, evidence=told)
             new.append((rule, finding))
             shadow = judgement.watches or rule.mode == "shadow"
             judgement.found.append(

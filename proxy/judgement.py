@@ -97,7 +97,13 @@ class Judgement:
 
 
 def _same(one: RuleFinding, other: RuleFinding) -> bool:
-    return (one.rule, one.kind, one.shadow) == (other.rule, other.kind, other.shadow)
+    return _which(one) == _which(other)
+
+
+def _which(found: RuleFinding) -> tuple[object, ...]:
+    """What is one finding, whichever ask of a request made it: of suspicion each threshold is one."""
+    at = None if found.of is None else found.finding.evidence.get("at")
+    return found.rule, found.kind, found.shadow, found.of, at
 
 
 def _strength(found: RuleFinding) -> tuple[Verb, float]:

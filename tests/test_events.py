@@ -184,6 +184,39 @@ async def test_documented_fields_are_emitted_and_no_others(tmp_path: Path) -> No
     assert FIELDS.keys() - emitted == {"usage.estimated"}
 
 
+SUSPECTED = """
+version: 1
+keys: {missing: allow, unknown: allow}
+rules:
+  - {name: loud, kind: rate_limit, per: address, limit: 60/hour, burst: 1, score: 40}
+suspicion:
+  subjects: [account, address]
+  thresholds:
+    - {at: 20, action: log}
+    - {at: 30, action: throttle}
+"""
+
+
+async def test_suspicion_of_several_subjects_is_named_by_subject_and_each_once(
+    tmp_path: Path,
+) -> None:
+    async def script(call: Call) -> None:
+        await call.send(plain(REPLY))
+
+    async with (
+        raw_upstream(script) as upstream,
+        excise_inside(tmp_path, upstream.url, SUSPECTED, mode="enforce") as excise,
+    ):
+        for _ in range(20):  # the score is written once the request that found it has been answered
+            await excise.exchange(post(CHAT, headers=("x-api-key: k",)))
+            event = [one for one in excise.log.events if one["event"] == "request"][-1]
+            if event["decision"] == "throttle":
+                break
+    assert (event["decision"], event["rule"]) == ("throttle", "suspicion")
+    assert event["evidence"]["subject"] == "account"
+    assert event["findings"] == ["suspicion:account", "suspicion:address", "loud"]
+
+
 def test_an_undocumented_field_of_another_event_is_refused() -> None:
     assert other("ready", 0.0)["level"] == "info"
     with pytest.raises(ValueError, match="undocumented"):

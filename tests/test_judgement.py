@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from proxy.counters.protocol import Abandoned, Op, Reading, Take
 from proxy.counters.resilient import ResilientStore
 from proxy.decision import Verb
 from proxy.errors import StoreError
+from proxy.facts import Usage
 from proxy.judge import PER_ACCOUNT, Judge
 from proxy.judgement import Judgement
 from proxy.notices import Notices
@@ -195,6 +197,46 @@ async def test_invented_keys_share_counters_beyond_a_bound(
         assert isinstance(ops[0], Take)
         shares = ops[0].subject.startswith("overflow:")
         assert shares == (bounded and key >= 2)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "rate_limit, limit: 1/hour, burst: 1",
+        "token_budget, tokens: input, limits: 1/hour",
+        "concurrency, slots: 1",
+    ],
+)
+@pytest.mark.parametrize(
+    ("per", "client", "subject"),
+    [
+        ("account", {}, "account"),
+        ("subnet", {}, "subnet"),
+        ("[account, model]", {}, "account,model"),
+        ("api_key", {"provisional": True, "unproven": True}, "unproven"),
+    ],
+)
+async def test_a_limit_says_what_kind_of_subject_has_come_to_it(
+    kind: str, per: str, client: dict[str, Any], subject: str
+) -> None:
+    bench = Bench()
+    rules = policy(f"name: few, kind: {kind}, per: {per}, action: throttle")
+    for number in range(2):
+        judgement = Judgement(rules, shadow=False)
+        asked = replace(facts(**client), id=f"r{number}", estimate=Usage(input_tokens=1))
+        await bench.judge.judge(judgement, asked, "all")
+    evidence = judgement.decision.evidence
+    assert evidence is not None
+    assert next(iter(evidence.items())) == ("subject", subject)
+
+
+async def test_who_shares_a_counter_for_want_of_room_is_told_so() -> None:
+    bench = Bench(bounds=SubjectBounds(per_subnet=2))
+    rules = policy(limit("few", "api_key", 1))
+    for key in range(4):
+        judged = await bench(rules, key_id=f"key_{key}", account_source="key", unproven=True)
+    assert judged.decision.evidence is not None
+    assert judged.decision.evidence["subject"] == "overflow"
 
 
 async def test_one_vouched_account_invents_no_end_of_end_users() -> None:

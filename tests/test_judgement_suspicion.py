@@ -101,6 +101,29 @@ async def test_each_subject_stands_for_itself() -> None:
     assert elsewhere.decision.rule == "suspicion"
 
 
+async def test_two_subjects_that_are_suspected_are_told_apart() -> None:
+    bench, rules = Time(), policy(more="  subjects: [account, address]\n")
+    for _ in range(3):
+        judged = await bench.after(1, rules)
+    told = [found.told for found in judged.decision.findings]
+    assert told == ["suspicion:account", "suspicion:address", "loud"]
+
+
+async def test_each_ask_of_a_request_leaves_all_thresholds_that_were_reached() -> None:
+    slow = "    - {at: 20, action: {delay: {at_most: 2s}}}\n"
+    less = "    - {at: 30, action: {degrade: strip_logprobs}}\n"
+    bench, rules = Time(), policy(thresholds=slow + less)
+    for _ in range(2):
+        await bench.after(1, rules)
+    first, second = [await bench.after(1, rules) for _ in range(2)]
+    verbs = [found.verb for found in first.decision.findings]
+    assert verbs == [Verb.DEGRADE, Verb.DELAY, Verb.LOG]
+    first.absorb(second)
+    assert [found.verb for found in first.decision.findings] == verbs
+    assert first.decision.delay_s > 0
+    assert first.decision.degradation is not None
+
+
 BAN = LOUD.replace("loud", "gate").replace("score: 40", "action: {block: {for: 1h}}")
 
 

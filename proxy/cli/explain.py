@@ -120,7 +120,7 @@ def _why(event: dict[str, Any]) -> Tree:
         by = event.get("rule") or "a limit of the process"
         kind = f" ({event['kind']})" if event.get("kind") else ""
         leaves.append((f"by {by}{kind}: {event['reason']}", evidence))
-    others = [name for name in event.get("findings", ()) if name != event.get("rule")]
+    others = [name for name in event.get("findings", ()) if name not in _deciding(event)]
     if others:
         leaves.append((f"also found, weaker: {', '.join(others)}", []))
     if event.get("shadow"):
@@ -139,6 +139,12 @@ def _why(event: dict[str, Any]) -> Tree:
     if "policy" in event:
         leaves.append((f"policy: {event['policy']}", []))
     return leaves
+
+
+def _deciding(event: dict[str, Any]) -> tuple[str, str]:
+    """What `findings` may call the rule that decided: of suspicion it says whose."""
+    rule, evidence = str(event.get("rule")), event.get("evidence") or {}
+    return rule, f"{rule}:{evidence.get('subject')}"
 
 
 def _suspected(suspicion: dict[str, Any]) -> tuple[str, Tree]:

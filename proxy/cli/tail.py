@@ -82,10 +82,12 @@ class _Filter:
         if event["event"] != "request":
             return self._any
         spoke = {event.get("rule"), *event.get("findings", ()), *event.get("shadow", ())}
+        # Of suspicion it is told whose: whoever asks for `suspicion` means all of it.
+        whoever = {name.partition(":")[0] for name in spoke if name}
         return (
             (not self._only or event.get("decision") in self._only)
             and (self._account in {None, event.get("account"), event.get("api_key")})
-            and (self._rule is None or self._rule in spoke)
+            and (self._rule is None or self._rule in spoke or self._rule in whoever)
             and (not self._shadow or bool(event.get("shadow")))
         )
 

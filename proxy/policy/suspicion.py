@@ -196,4 +196,5 @@ def _finding(
         ban_s=action.ban_s,
         subject=stood.subject,
         degradation=action.degradation,
+        of=stood.name,
     )

@@ -127,6 +127,17 @@ def subject_of(names: tuple[str, ...]) -> SubjectOf:
     return composite
 
 
+def kind_of(subject: str) -> str:
+    """What a counter's owner is, and never who: `account`, `account,model`, `end_user`; `unproven` is the
+    address of keys that nobody has vouched for, `overflow` whoever came after too many others."""
+    if subject.startswith("overflow:"):
+        return "overflow"
+    kinds = [part.partition(":")[0] for part in subject.split("|")]
+    # An end user is one of an account's: that comes before it in each name, and says nothing more.
+    ends = [kind for kind, then in zip(kinds, [*kinds[1:], ""], strict=True) if then != "end_user"]
+    return ",".join(ends)
+
+
 BANNABLE: Final = ("account", "address", "api_key", "end_user", "subnet")
 """Subjects that may be banned or carry suspicion: those that a request has whatever it asks, and that
 nobody else can put on like a coat."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from pathlib import Path
 
@@ -53,11 +54,33 @@ def test_a_refusal_is_explained_with_its_evidence(log: tuple[Path, list[str]]) -
     assert lines[0].startswith(refused)
     assert "├─ decision: throttle, refused for now" in lines
     assert "│  ├─ by few (rate_limit): rate_exceeded" in lines
+    assert "│  │  ├─ subject: address" in lines
     assert "│  │  ├─ limit: 1/hour" in lines
     assert "│  ├─ in shadow, would have acted: watched" in lines
     assert "│  ├─ found nobody to count: by-user" in lines
     assert "│  ├─ store: counted in the store" in lines
     assert lines[-1].startswith("└─ answer: 429")
+
+
+def test_whose_suspicion_it_was_is_told_and_that_of_others_too() -> None:
+    wanted = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
+    found = ["suspicion:account", "suspicion:subnet", "loud"]
+    event = {
+        "event": "request",
+        "level": "warning",
+        "timestamp": "2026-02-03T09:14:05.000Z",
+        "request_id": wanted,
+        "decision": "throttle",
+        "rule": "suspicion",
+        "kind": "suspicion",
+        "reason": "suspicion_reached",
+        "evidence": {"subject": "account", "suspicion": 40.0, "at": 30.0},
+        "findings": found,
+    }
+    code, text = run(wanted, "--events", "-", given=json.dumps(event))
+    assert code == 0
+    assert "│  │  ├─ subject: account" in text
+    assert "also found, weaker: suspicion:subnet, loud" in text
 
 
 def test_what_passed_is_explained_too_also_from_standard_input(

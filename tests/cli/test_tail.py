@@ -36,6 +36,7 @@ EVENTS = [
     event(2, decision="throttle", rule="few", reason="rate_exceeded"),
     event(3, shadow=["wide"]),
     event(4, decision="block", rule="few", findings=["few", "wide"]),
+    event(5, decision="delay", rule="few", findings=["few", "suspicion:account"]),
     json.dumps({"event": "ready", "level": "info", "timestamp": "2026-02-03T09:14:05.000Z"}),
     "Traceback (most recent call last):",
     '{"not": "an event"}',
@@ -53,12 +54,15 @@ def shown(*arguments: str) -> list[str]:
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        ((), ["/0", "/1", "/2", "/3", "/4", "ready"]),
+        ((), ["/0", "/1", "/2", "/3", "/4", "/5", "ready"]),
         (("--only", "throttle"), ["/2"]),
         (("--only", "throttle", "--only", "block"), ["/2", "/4"]),
+        (("--rule", "suspicion"), ["/5"]),
+        (("--rule", "suspicion:account"), ["/5"]),
+        (("--rule", "suspicion:subnet"), []),
         (("--account", "other"), ["/1"]),
         (("--account", "key_other"), ["/1"]),
-        (("--rule", "few"), ["/2", "/4"]),
+        (("--rule", "few"), ["/2", "/4", "/5"]),
         (("--rule", "wide"), ["/3", "/4"]),
         (("--shadow",), ["/3"]),
         (("--rule", "wide", "--only", "block"), ["/4"]),
@@ -70,7 +74,10 @@ def test_filters_narrow_together(arguments: tuple[str, ...], expected: list[str]
 
 def test_rates_are_told_by_the_events_own_times() -> None:
     result = CliRunner().invoke(main, ["tail", "--rates", "3600"], input="\n".join(EVENTS))
-    assert "-- 5 requests in 4 s: allow 0.8/s, throttle 0.2/s, block 0.2/s" in result.stderr
+    assert (
+        "-- 6 requests in 5 s: allow 0.6/s, throttle 0.2/s, block 0.2/s, delay 0.2/s"
+        in result.stderr
+    )
 
 
 def test_a_callers_text_cannot_steer_the_terminal() -> None:

@@ -11,7 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.facts import Ask, Facts
-from proxy.rules.subjects import FROM_BODY, MAX_VALUE, NO_MODEL, SUBJECTS, safe, subject_of
+from proxy.rules.subjects import (
+    FROM_BODY,
+    MAX_VALUE,
+    NO_MODEL,
+    SUBJECTS,
+    kind_of,
+    safe,
+    subject_of,
+)
 from tests.policy.facts import facts
 
 ALPHABET = re.compile(r"[A-Za-z0-9._:/@+%~-]{1,64}").fullmatch
@@ -46,6 +54,28 @@ def test_whoever_names_no_model_has_one_subject_that_nobody_can_name() -> None:
 )
 def test_a_subject_says_its_kind_and_its_value(per: str, subject: str) -> None:
     assert owner(per, end_user="eu_1") == subject
+
+
+@pytest.mark.parametrize(
+    ("per", "kind"),
+    [
+        ("api_key", "api_key"),
+        ("account", "account"),
+        ("subnet", "subnet"),
+        ("end_user", "end_user"),
+        ("account model", "account,model"),
+        ("account end_user", "account,end_user"),
+        ("end_user model", "end_user,model"),
+    ],
+)
+def test_the_kind_of_a_subject_is_what_the_rule_counts_and_never_who(per: str, kind: str) -> None:
+    assert kind_of(owner(per, end_user="eu_1")) == kind
+
+
+def test_the_kind_of_a_shared_subject_says_that_it_is_shared() -> None:
+    assert kind_of(owner("api_key", provisional=True)) == "unproven"
+    assert kind_of(owner("account model", provisional=True)) == "unproven,model"
+    assert kind_of("overflow:account|model:203.0.113.0/24") == "overflow"
 
 
 @pytest.mark.parametrize(
