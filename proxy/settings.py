@@ -26,9 +26,9 @@ from pydantic import (
 )
 
 from proxy.errors import ConfigurationError
+from proxy.nearest import nearest
 from proxy.networks.feed import Feed
 from proxy.policy.yamltree import read_tree
-from proxy.rules.fields import nearest
 from proxy.rules.units import parse_duration
 
 MIN_TOKEN = 16

@@ -5,7 +5,8 @@ from __future__ import annotations
 import datetime
 import sys
 import time
-from collections.abc import Callable, Sized
+from collections import Counter
+from collections.abc import Callable, Sequence, Sized
 from pathlib import Path
 from typing import Any
 
@@ -62,8 +63,7 @@ def _check(file: Path) -> bool:
     except PolicyError as error:
         for mistake in error.mistakes:
             _show(mistake, "red")
-        count = len(error.mistakes)
-        click.secho(f"{file}: {count} mistake{'s' if count > 1 else ''}", fg="red", err=True)
+        click.secho(_counted(file, error.mistakes), fg="red", err=True)
         return False
     for warning in warnings(policy, file, time.time()):
         _show(warning, "yellow", "warning: ")
@@ -71,6 +71,16 @@ def _check(file: Path) -> bool:
     rules = f"{count} rule{'' if count == 1 else 's'}"
     click.echo(f"{file}: OK, {rules}, {policy.digest[:19]}")
     return True
+
+
+def _counted(file: Path, mistakes: Sequence[Mistake]) -> str:
+    """How many mistakes there are, and how many of them stand in other files that the policy names."""
+    count = len(mistakes)
+    said = f"{file}: {count} mistake{'s' if count > 1 else ''}"
+    elsewhere = Counter(one.file for one in mistakes if one.file != str(file))
+    if not elsewhere:
+        return said
+    return f"{said}, of them {', '.join(f'{many} in {name}' for name, many in elsewhere.items())}"
 
 
 def _check_data(file: Path, key: str, read: Callable[[Any, Mistaken], Sized]) -> bool:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
+from proxy.nearest import nearest
 from proxy.rules import RULE_KINDS
-from proxy.rules.fields import nearest
 from proxy.rules.pages import page, summary
 
 

@@ -24,8 +24,8 @@ from typing import Any
 from proxy.client.address import Network, parsed
 from proxy.errors import ConfigurationError
 from proxy.facts import PROFILES
+from proxy.nearest import nearest
 from proxy.policy.yamltree import Tree, read_tree
-from proxy.rules.fields import nearest
 
 _FIELDS = ("account", "keys", "networks", "profile", "since", "tier")
 _KEY_ID = re.compile(r"key_[a-z2-7]{16}\Z").match

@@ -20,11 +20,11 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from proxy.errors import ConfigurationError
 from proxy.facts import NETWORK_KINDS
+from proxy.nearest import nearest
 from proxy.networks.container import pack, unpack
 from proxy.networks.info import Mark
 from proxy.networks.layer import Layer, layer_of
 from proxy.networks.table import Network, Table
-from proxy.rules.fields import nearest
 
 NARROWEST: Final = {4: 8, 6: 16}
 """Prefix lengths below which an entry is a mistake of the feed's: it would mark half the Internet."""

@@ -25,11 +25,11 @@ from typing import Any, Final
 
 from proxy.errors import ConfigurationError
 from proxy.facts import NETWORK_KINDS
+from proxy.nearest import nearest
 from proxy.networks.info import Mark
 from proxy.networks.layer import Layer, layer_of
 from proxy.networks.table import Network
 from proxy.policy.yamltree import Tree, read_tree
-from proxy.rules.fields import nearest
 from proxy.value import value
 
 _FIELDS: Final = ("asns", "because", "country", "kind", "networks", "organization", "until")

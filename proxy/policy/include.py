@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
+from proxy.nearest import nearest
 from proxy.policy.places import Spot
 from proxy.policy.yamltree import Tree, read_tree
-from proxy.rules.fields import nearest
 
 MAX_FILES = 100
 

@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from proxy.decision import Verb
+from proxy.nearest import nearest
 from proxy.policy.include import Gathered, ReadFile, RuleData, gather, joined
 from proxy.policy.mistake import Mistake
 from proxy.policy.model import Policy
@@ -17,7 +18,6 @@ from proxy.policy.yamltree import Path as Place
 from proxy.policy.yamltree import Tree, read_tree
 from proxy.rules import RULE_KINDS
 from proxy.rules.base import RuleKind
-from proxy.rules.fields import nearest
 
 _KINDS = {kind.kind: kind for kind in RULE_KINDS}
 
@@ -161,6 +161,8 @@ def _with_data(rule: RuleKind, spot: Spot, gathered: Gathered, read: ReadFile) -
         gathered.texts.append(text)
         if not tree.mistakes:
             rule = rule.with_data(name, tree.data, tree.mistake)
+    for place, message, near in rule.unheld():
+        spot.mistake(place, message, near, key=True)
     return rule
 
 

@@ -12,9 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, field_validat
 from proxy.decision import Family
 from proxy.expressions.program import Sight
 from proxy.facts import ALSO_SERVED, Facts
+from proxy.nearest import nearest
 from proxy.policy.suspicion import Suspicion
 from proxy.rules.base import Mode, OnStoreFailure, RuleKind, condition
-from proxy.rules.fields import Expression, Names, nearest, wrong
+from proxy.rules.fields import Expression, Names, wrong
 from proxy.rules.match import Match
 from proxy.signals.wants import NOTHING, RequestMarks, TextMarks, Wants
 

@@ -10,10 +10,10 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from proxy.nearest import nearest
 from proxy.policy.yamltree import Path as Place
 from proxy.policy.yamltree import Tree
 from proxy.rules.base import RuleKind
-from proxy.rules.fields import nearest
 
 Model = TypeVar("Model", bound=BaseModel)
 

@@ -17,8 +17,9 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from proxy.decision import Evidence, Family, Finding, RuleFinding, Verb
+from proxy.nearest import nearest
 from proxy.rules.action import ActionField
-from proxy.rules.fields import Duration, Names, nearest, wrong
+from proxy.rules.fields import Duration, Names, wrong
 from proxy.rules.subjects import BANNABLE
 from proxy.value import value
 

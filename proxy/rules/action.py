@@ -15,8 +15,9 @@ from typing import Annotated, Final
 from pydantic import PlainValidator, WithJsonSchema
 
 from proxy.decision import Degradation, Verb
+from proxy.nearest import nearest
 from proxy.rules.degrade import DEGRADE_SCHEMA, parse_degrade
-from proxy.rules.fields import nearest, wrong
+from proxy.rules.fields import wrong
 from proxy.rules.units import DURATION_PATTERN, parse_duration
 
 LONGEST_DELAY = 60.0

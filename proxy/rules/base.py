@@ -18,8 +18,9 @@ from proxy.counters.protocol import Op, Reading
 from proxy.decision import Family, Finding, Verb
 from proxy.expressions.program import Program, holds
 from proxy.facts import PROFILES, Facts, Outcome, Signal
+from proxy.nearest import nearest
 from proxy.rules.action import Action, ActionField
-from proxy.rules.fields import Expression, Names, nearest, wrong
+from proxy.rules.fields import Expression, Names, wrong
 from proxy.rules.match import Match
 from proxy.rules.subjects import (
     BANNABLE,
@@ -181,6 +182,10 @@ class RuleKind(BaseModel):
     def with_data(self, path: str, data: Any, mistake: Mistaken) -> Self:
         """The rule with what one of its `data_files` holds; `mistake` notes what is wrong in there."""
         return self
+
+    def unheld(self) -> tuple[tuple[Place, str, str | None], ...]:
+        """What it names and its files do not hold: place, mistake, what was perhaps meant."""
+        return ()
 
     @property
     def reads_texts(self) -> tuple[TextMarks, ...]:

@@ -32,8 +32,9 @@ from pydantic import WithJsonSchema, field_validator
 from proxy.counters.protocol import Op, Reading
 from proxy.decision import Family, Finding, Scalar
 from proxy.facts import NETWORK_KINDS, Facts
+from proxy.nearest import nearest
 from proxy.rules.base import RuleKind
-from proxy.rules.fields import Names, Numbers, nearest, one_of, wrong
+from proxy.rules.fields import Names, Numbers, one_of, wrong
 
 DEFAULT_KINDS: Final = ("hosting", "tor", "vpn")
 Kinds = Annotated[

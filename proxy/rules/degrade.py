@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 from proxy.decision import DEGRADATIONS, EFFORTS, Degradation
-from proxy.rules.fields import nearest, wrong
+from proxy.nearest import nearest
+from proxy.rules.fields import wrong
 from proxy.rules.units import RATE_PATTERN, parse_rate
 
 Place = tuple[str | int, ...]

@@ -51,12 +51,12 @@ from proxy.decision import Evidence, Finding
 from proxy.expressions.declared import DECLARED
 from proxy.expressions.program import Program, holds
 from proxy.facts import Facts, Signal
+from proxy.nearest import nearest
 from proxy.rules.base import RuleKind
 from proxy.rules.fields import (
     EXPRESSION_SCHEMA,
     Duration,
     Expression,
-    nearest,
     read_expression,
     wrong,
 )

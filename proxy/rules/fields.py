@@ -7,7 +7,6 @@ point at the very word.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable
 from typing import Annotated, Any, Final
 
@@ -38,12 +37,6 @@ def wrong(
     text = message.replace("{", "(").replace("}", ")")
     context = {"path": path, "suggestion": suggestion, "offset": offset}
     return PydanticCustomError("wrong", text, context)
-
-
-def nearest(word: str, known: Iterable[str]) -> str | None:
-    """The known word that `word` was most likely meant to be, if any is near."""
-    near = difflib.get_close_matches(word.lower(), list(known), n=1, cutoff=0.6)
-    return f"`{near[0]}`" if near else None
 
 
 def _read(parse: Callable[[object], Any]) -> Callable[[object], Any]:

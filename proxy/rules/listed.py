@@ -67,8 +67,9 @@ from proxy.lists import (
     read_until,
     read_value,
 )
+from proxy.nearest import nearest
 from proxy.rules.base import Place, RuleKind
-from proxy.rules.fields import Names, nearest, wrong
+from proxy.rules.fields import Names, wrong
 from proxy.signals.wants import Mistaken
 
 _SIGNALS: Final[dict[str, Signal]] = {

@@ -31,7 +31,8 @@ from proxy.facts import (
     PROFILES,
     Facts,
 )
-from proxy.rules.fields import Names, nearest, wrong
+from proxy.nearest import nearest
+from proxy.rules.fields import Names, wrong
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Fact = str | bool | None

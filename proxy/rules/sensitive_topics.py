@@ -40,17 +40,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from proxy.counters.protocol import TALLY_MAX, Op, Reading, Tallied, Tally, Untally
 from proxy.decision import Evidence, Family, Finding
 from proxy.facts import PROMPTING, Facts
-from proxy.rules.fields import Names, nearest, wrong
+from proxy.nearest import nearest
+from proxy.rules.base import Place
+from proxy.rules.fields import Names, wrong
 from proxy.rules.items import item
 from proxy.rules.lexical import Lexical
-from proxy.signals.wants import Mistaken
 
 
 class SensitiveTopics(Lexical):
@@ -96,15 +97,21 @@ class SensitiveTopics(Lexical):
                 )
         return self
 
-    def with_data(self, path: str, data: Any, mistake: Mistaken) -> Self:
-        """The rule with its lexicon, which must hold the topics that it names."""
-        super().with_data(path, data, mistake)
+    def unheld(self) -> tuple[tuple[Place, str, str | None], ...]:
+        """Topics that neither its lexicon nor a classifier tells."""
         known = self.terms.categories
-        for name in (*(self.categories or ()), *self.max_share_of):
-            if known and name not in known and not self.classifier:
-                message = f"rule `{self.name}` counts `{name}`, and that is no category here"
-                mistake(("categories",), message, nearest(name, known))
-        return self
+        if not known or self.classifier:
+            return ()
+        named: list[tuple[Place, str]] = [
+            (("categories", at), name) for at, name in enumerate(self.categories or ())
+        ]
+        if self.categories is None:  # else its names stand among those already
+            named += [(("max_share_of", name), name) for name in self.max_share_of]
+        return tuple(
+            (place, f"`{name}` is no category of `{self.lexicon}`", nearest(name, known))
+            for place, name in named
+            if name not in known
+        )
 
     @property
     def asks_classifier(self) -> bool:

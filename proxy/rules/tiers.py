@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any, Final, Generic, TypeVar
 
 from proxy.facts import PROFILES, Facts
-from proxy.rules.fields import nearest, wrong
+from proxy.nearest import nearest
+from proxy.rules.fields import wrong
 
 V = TypeVar("V")
 

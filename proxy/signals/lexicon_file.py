@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
+from proxy.nearest import nearest
 from proxy.signals.lexicon import Entry, Lexicon, pattern
 from proxy.signals.wants import Mistaken
 
@@ -19,6 +20,8 @@ WITHIN: Final = 60
 """Characters in which a structure stands where its line does not say."""
 MAX_WITHIN: Final = 400
 
+_HOLDS: Final = ("categories", "words")
+_OF_CATEGORY: Final = ("most", "terms")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}").fullmatch
 _LANGUAGE = re.compile(r"[a-z]{2,3}").fullmatch
 
@@ -30,8 +33,8 @@ def read_lexicon(data: Any, mistake: Mistaken, name: str = "", *, system: bool =
     if not isinstance(data, dict) or data.get("version") != 1 or data["version"] is True:
         mistake((), "a lexicon begins with `version: 1`", None)
         return Lexicon(name, (), {})
-    for key in data.keys() - {"version", "words", "categories"}:
-        mistake((key,), f"`{key}` is not known here", None)
+    for key in data.keys() - {"version", *_HOLDS}:
+        mistake((key,), f"`{key}` is not known here", nearest(key, _HOLDS), key=True)
     reader = _Reader(mistake)
     reader.take_words(data.get("words", {}))
     categories = data.get("categories")
@@ -68,10 +71,13 @@ class _Reader:
         place: Place = ("categories", name)
         if not _NAME(name):
             message = "a category's name is of small letters, digits and `_`"
-            self._mistake(place, message, None)
-        if not isinstance(data, dict) or not data.keys() <= {"most", "terms"}:
+            self._mistake(place, message, None, key=True)
+        if not isinstance(data, dict):
             self._mistake(place, "a category holds `most` and `terms`", None)
             return
+        for key in data.keys() - {*_OF_CATEGORY}:
+            message = f"`{key}` is not known here"
+            self._mistake((*place, key), message, nearest(key, _OF_CATEGORY), key=True)
         most, terms = data.get("most", MAX_WEIGHT), data.get("terms")
         self.most[name] = self._weight(most, (*place, "most"))
         if not isinstance(terms, list) or not terms:
@@ -88,7 +94,8 @@ class _Reader:
         near = "near" in item
         known = {"weight", "language", "near", "within"} if near else {"weight", "language", "any"}
         for key in item.keys() - known:
-            self._mistake((*place, key), f"`{key}` is not known here", None)
+            message = f"`{key}` is not known here"
+            self._mistake((*place, key), message, nearest(key, known), key=True)
         weight = self._weight(item.get("weight"), (*place, "weight"))
         language = item.get("language")
         if not isinstance(language, str) or not _LANGUAGE(language):
@@ -124,7 +131,10 @@ class _Reader:
                 self._mistake(here, "a term must be text: quote it", None)
             elif term.startswith("$"):
                 if term[1:] not in self._words:
-                    self._mistake(here, f"no list of `words` is called `{term[1:]}`", None)
+                    message = f"no list of `words` is called `{term[1:]}`"
+                    self._mistake(
+                        here, message, nearest(term, [f"${name}" for name in self._words])
+                    )
                 terms |= dict.fromkeys(self._words.get(term[1:], ()))
             elif len(term) > MAX_TERM or not pattern(term):
                 message = f"a term is a word or more, of at most {MAX_TERM} characters"

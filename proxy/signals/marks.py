@@ -22,6 +22,7 @@ from typing import Any, Final
 
 from proxy.facts import Ask
 from proxy.head import RawHeaders
+from proxy.nearest import nearest
 from proxy.signals.json_style import json_style
 from proxy.signals.sketch import prompt_text
 from proxy.signals.wants import Mistaken
@@ -114,7 +115,7 @@ def read_marks(data: Any, mistake: Mistaken, name: str = "marks") -> MarkTable:
         mistake((), "a table of marks begins with `version: 1`")
         return MarkTable(name, ())
     for key in data.keys() - {"version", "marks"}:
-        mistake((key,), f"`{key}` is not known here", key=True)
+        mistake((key,), f"`{key}` is not known here", nearest(key, ("marks",)), key=True)
     listed = data.get("marks")
     if not isinstance(listed, list) or len(listed) > MAX_MARKS:
         mistake(("marks",), f"`marks` must be a list of at most {MAX_MARKS}")
@@ -148,7 +149,8 @@ def _mark(item: Any, place: tuple[str | int, ...], mistake: Mistaken) -> Mark | 
         made = CONDITIONS.get(key)
         if made is None:
             known = ", ".join(CONDITIONS)
-            mistake((*place, key), f"`{key}` is no condition: there are {known}", key=True)
+            message = f"`{key}` is no condition: there are {known}"
+            mistake((*place, key), message, nearest(key, CONDITIONS), key=True)
             continue
         try:
             tests.append(made(item[key]))

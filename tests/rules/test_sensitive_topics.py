@@ -148,7 +148,7 @@ def test_a_category_that_the_lexicon_lacks_is_a_mistake_with_its_place(tmp_path:
     with pytest.raises(PolicyError) as caught:
         load(policy)
     (mistake,) = caught.value.mistakes
-    assert (mistake.file, mistake.line, mistake.column) == (str(tmp_path / "mine.yaml"), 3, 3)
+    assert (mistake.file, mistake.line, mistake.column) == (str(policy), 3, 96)
     assert mistake.suggestion == "`tides`"
 
 

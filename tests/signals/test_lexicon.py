@@ -212,6 +212,11 @@ def of(terms: Any, **more: Any) -> dict[str, Any]:
         (of([LINE], words=[]), ("words",), "named lists"),
         ({"version": 1, "categories": {"A b": {"terms": [LINE]}}}, ("categories", "A b"), "small"),
         ({"version": 1, "categories": {"c": []}}, ("categories", "c"), "`most` and `terms`"),
+        (
+            {"version": 1, "categories": {"c": {"terms": [LINE], "mots": 3}}},
+            ("categories", "c", "mots"),
+            "is not known here",
+        ),
         (of([]), ("categories", "c", "terms"), "must be a list"),
         (of(["a"]), ("categories", "c", "terms", 0), "`any` or `near`"),
         (of([{**LINE, "near": []}]), ("categories", "c", "terms", 0), "`any` or `near`"),
@@ -242,7 +247,7 @@ def test_a_file_tells_its_mistakes_and_where_they_stand(
     data: Any, place: tuple[str | int, ...], words: str
 ) -> None:
     told: list[tuple[tuple[str | int, ...], str]] = []
-    read_lexicon(data, lambda at, message, _: told.append((at, message)))
+    read_lexicon(data, lambda at, message, *_, **__: told.append((at, message)))
     assert [at for at, _ in told] == [place]
     assert words in told[0][1]
 
