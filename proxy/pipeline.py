@@ -333,7 +333,7 @@ class Pipeline:
             return refusal
         for part, ((route, model), answers) in enumerate(planned.answers, 1):
             facts = self._besides(visit, client, route, Ask(model), part)
-            one = Judgement(judgement.policy, judgement.shadow)
+            one = Judgement(judgement.policy, judgement.shadow, judgement.id)
             await self._judge.judge(one, replace(facts, answers=answers), "all")
             judgement.absorb(one)
             if (refusal := _refused_by(judgement)) is not None:

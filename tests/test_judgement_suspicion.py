@@ -8,6 +8,7 @@ from proxy.decision import Verb
 from proxy.judgement import Judgement
 from proxy.policy.load import parse
 from proxy.policy.model import Policy
+from tests.policy.facts import facts
 from tests.test_judgement import Bench, Gone, Stopped
 
 
@@ -122,6 +123,30 @@ async def test_each_ask_of_a_request_leaves_all_thresholds_that_were_reached() -
     assert [found.verb for found in first.decision.findings] == verbs
     assert first.decision.delay_s > 0
     assert first.decision.degradation is not None
+
+
+async def test_delays_rise_with_the_score_and_differ_from_request_to_request() -> None:
+    def suspected(score: int) -> Policy:
+        loud = LOUD.replace("score: 40", f"score: {score}")
+        return policy(loud, "    - {at: 20, action: {delay: {at_most: 6s}}}\n")
+
+    async def delays(score: int) -> list[float]:
+        bench, rules = Time(), suspected(score)
+        for _ in range(2):
+            await bench.after(0, rules)
+        found = []
+        for number in range(200):
+            judgement = Judgement(rules, shadow=False, id=f"request-{number}")
+            await bench.judge.judge(judgement, facts(), "all")
+            found.append(judgement.decision.delay_s)
+        return found
+
+    # `at_most` stands for a fifth more than the middle, so that no delay passes it.
+    middles = {20: 1.25, 25: 3.125, 30: 5.0, 90: 5.0}
+    for score, middle in middles.items():
+        drawn = await delays(score)
+        assert 0.8 * middle <= min(drawn) < 0.82 * middle
+        assert 1.18 * middle < max(drawn) <= 1.2 * middle + 1e-9
 
 
 BAN = LOUD.replace("loud", "gate").replace("score: 40", "action: {block: {for: 1h}}")

@@ -94,8 +94,18 @@ async def test_a_policy_without_expressions_or_lists_costs_nothing() -> None:
     assert plainly.lists == ()
 
 
-async def test_errors_stand_in_the_event_and_in_the_metrics(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("when", "told", "cause"),
+    [
+        ("client.asn != 64496", "absent asn", "absent"),
+        ("1 / (ask.turns - ask.turns) < 9", "failed", "failed"),
+    ],
+)
+async def test_errors_stand_in_the_event_and_in_the_metrics(
+    tmp_path: Path, when: str, told: str, cause: str
+) -> None:
     text = WHEN.replace("    match: {tier: trial}\n", "").replace("account", "address")
+    text = text.replace("client.asn != 64496", when)
     text += "keys: {missing: allow, unknown: allow}\n"
     async with (
         raw_upstream(replying(plain())) as upstream,
@@ -104,6 +114,7 @@ async def test_errors_stand_in_the_event_and_in_the_metrics(tmp_path: Path) -> N
         for _ in range(3):
             assert (await excise.exchange(post(CHAT)))[0] == 200
             event = await excise.log.wait_for()
-            assert event["expression_errors"] == {"r": "absent asn"}
-        metrics = await excise.metrics()
-        assert b'excise_expression_errors_total{cause="absent",rule="r"} 3.0' in metrics
+            assert event["expression_errors"] == {"r": told}
+            assert event["decision"] == "allow", "what cannot be evaluated never matches"
+        counted = f'excise_expression_errors_total{{cause="{cause}",rule="r"}} 3.0'
+        assert counted.encode() in await excise.metrics()

@@ -177,13 +177,20 @@ class _Checker:
                 self._need(node.target, "text")
                 self._need(given[0], "text")
                 if name == "matches":
-                    check_pattern(given[0])
+                    self._check_matches(node, given[0])
                 return "bool"
             case _ if name in _MACROS and node.target is not None and len(given) == 2:
                 return self._loop(node)
             case _ if name in _FUNCTIONS:
                 raise ExpressionError(f"`{name}` is written otherwise: {_form(name)}", node.at)
         raise ExpressionError(f"`{name}` is no known function", node.at, _near(name, _FUNCTIONS))
+
+    def _check_matches(self, node: Call, pattern: Node) -> None:
+        check_pattern(pattern)
+        if self._variable is not None:
+            # Callers choose how many items a list has, and each would compile the pattern anew.
+            message = "a loop takes no pattern: use `contains`, `startsWith` or `endsWith`"
+            raise ExpressionError(message, node.at)
 
     def _loop(self, node: Call) -> str:
         target, (variable, body) = node.target, node.arguments

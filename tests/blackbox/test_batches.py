@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from proxy.policy.decide import jitter_of, jittered
 from tests.blackbox import test_uploads as uploads
 from tests.blackbox.conftest import call
 from tests.blackbox.recorder import Recorder
@@ -155,6 +156,22 @@ def test_a_policy_may_serve_what_nobody_has_read(upstream: Recorder, tmp_path: P
         assert batch(excise, "sk-1", None, input_blob="https://storage.example/a") == 200
         assert batch(excise, "sk-1", "file-of-nobody") == 200
     assert batches(upstream) == 2
+
+
+def test_a_batch_is_held_back_like_any_request_by_its_own_share_of_a_delay(
+    upstream: Recorder, tmp_path: Path
+) -> None:
+    slow = (
+        "  - {name: slow, kind: datacenter_ip, kinds: [private], match: {model: slow}, "
+        "action: {delay: {at_most: 300ms}}}\n"
+    )
+    with running_excise(tmp_path, POLICY + slow, upstream=upstream.url) as excise:
+        name = uploaded(excise, upstream, "sk-slow", line(model="slow"))
+        assert batch(excise, "sk-slow", name) == 200  # paid for, and not judged again
+        assert batch(excise, "sk-slow", name) == 200
+        event = excise.wait_for("request", rule="slow", **{"http.route": "/v1/batches"})
+    delay = jittered(0.3, jitter_of(event["request_id"]))
+    assert event["delayed_s"] == round(delay, 3)
 
 
 def test_replicas_know_each_others_files(

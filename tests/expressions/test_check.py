@@ -66,6 +66,7 @@ MISTAKEN = [
     ("[1].exists(x, x == 1)", 4, "goes over a declared list", None),
     ("ask.tools.all(a, ask.tools.exists(b, a == b))", 27, "a loop may not stand in another", None),
     ("ask.tools.all(client, true)", 14, "name of a group", None),
+    ("ask.tools.exists(t, t.matches('^a'))", 22, "a loop takes no pattern", None),
     ("client.user_agent.matches(client.tier)", 26, "is written out", None),
     ("client.user_agent.matches('(a')", 26, "no regular expression", None),
     ("client.user_agent.matches(r'\\w+')", 26, "class by a letter", None),

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from proxy.expressions.declared import DECLARED
+from proxy.expressions.declared import DECLARED, MAX_ITEMS, MAX_TEXT
 from proxy.expressions.program import Evaluation, Program, Sight
 from proxy.facts import Ask, Facts, Reasoning, Signals
 from tests.policy.facts import facts
@@ -38,6 +38,14 @@ def test_what_cannot_be_evaluated_is_never_true(
     text: str, client: dict[str, Any], holds: bool, failures: dict[str, str]
 ) -> None:
     assert evaluated(text, facts(**client)) == (holds, failures)
+
+
+def test_a_callers_lists_and_texts_are_seen_up_to_a_bound() -> None:
+    long = "a" * (MAX_TEXT + 1)
+    of = replace(facts(), ask=Ask(long, tools=(*["a"] * MAX_ITEMS, "behind")))
+    assert evaluated(f"size(ask.tools) == {MAX_ITEMS}", of) == (True, {})
+    assert evaluated("ask.tools.exists(t, t == 'behind')", of) == (False, {})
+    assert evaluated(f"ask.model == '{long[:MAX_TEXT]}'", of) == (True, {})
 
 
 def test_without_a_body_its_facts_are_absent() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from tests.support.inside import CHAT, Inside, excise_inside, post, read_answer
 from tests.support.raw_upstream import plain, raw_upstream, replying
 
@@ -30,8 +32,14 @@ async def held(excise: Inside, count: int) -> None:
             pass
 
 
-async def test_where_the_lane_is_full_the_rule_does_what_then_says(tmp_path: Path) -> None:
-    limits = {"delayed_per_subject": 1}
+@pytest.mark.parametrize(
+    "limits",
+    [{"delayed_per_subject": 1}, {"delayed_per_subject": 8, "delayed_total": 1}],
+    ids=["of a subject", "of the process"],
+)
+async def test_where_the_lane_is_full_the_rule_does_what_then_says(
+    tmp_path: Path, limits: dict[str, int]
+) -> None:
     async with (
         raw_upstream(replying(plain())) as upstream,
         excise_inside(tmp_path, upstream.url, SLOW, limits=limits) as excise,

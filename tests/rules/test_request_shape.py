@@ -72,6 +72,23 @@ async def test_a_product_with_some_of_its_parameters_is_not() -> None:
     assert not any(await judged(RULE, traffic(ALPACA, 0.3)))
 
 
+@pytest.mark.parametrize(
+    "ask",
+    [
+        replace(ALPACA, temperature=0.7),
+        replace(ALPACA, logit_bias=(("50256", -100.0), ("198", -5.0))),
+        replace(ALPACA, logit_bias=(("50256", 100.0),)),
+        replace(DISTILABEL, parameters=tuple(set(DISTILABEL.parameters) - {"presence_penalty"})),
+        replace(DISTILABEL, temperature=0.2),
+        replace(TRACES, reasoning=Reasoning(budget_tokens=8_000)),
+        replace(TRACES, reasoning=Reasoning("high")),
+        replace(TRACES, max_output_tokens=32_000),
+    ],
+)
+async def test_who_comes_near_to_a_pipeline_with_every_request_is_not(ask: Ask) -> None:
+    assert not any(await judged(RULE, traffic(ask, 1.0)))
+
+
 def test_only_what_a_model_answers_counts() -> None:
     embeddings = replace(use(ALPACA), route=replace(ROUTE, operation="embeddings"))
     assert RULE.counters(embeddings, "account:acme") == ()
