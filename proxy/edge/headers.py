@@ -27,7 +27,14 @@ HOP_BY_HOP = frozenset(
     }
 )
 
-_REQUEST_DROPPED = HOP_BY_HOP | {b"host", b"content-length", b"expect"}
+ANOTHER_PATH = frozenset(
+    {b"x-original-uri", b"x-original-url", b"x-override-url", b"x-rewrite-url"}
+)
+"""Headers in which IIS and other front ends tell the path that they have rewritten. Frameworks (Symfony,
+Zend, Yii and others) route by them, and would serve another path than the one that was judged. So nobody's
+are passed on, a trusted hop's neither: the path that it sent is the one that was judged."""
+
+_REQUEST_DROPPED = HOP_BY_HOP | ANOTHER_PATH | {b"host", b"content-length", b"expect"}
 _REPLY_DROPPED = HOP_BY_HOP | {b"x-excise-request-id", b"x-excise-modified"}
 
 _PRINTABLE = re.compile(rb"[\t\x20-\x7e]*").fullmatch

@@ -203,3 +203,21 @@ def test_an_unknown_route_passes_as_it_came_where_the_policy_says_so(
 ) -> None:
     assert call(excise, "POST", "/v9/new%20thing?a=%2F", b"{}")[0] == 200
     assert [one.target for one in upstream.requests] == ["/v9/new%20thing?a=%2F"]
+
+
+@pytest.mark.parametrize(
+    "name", ["X-Original-URL", "X-Rewrite-URL", "X-Original-URI", "X-Override-URL", "x-REWRITE-url"]
+)
+@pytest.mark.parametrize("path", ["/v1/realtime", PLAIN])
+def test_no_header_names_another_path(
+    excise: Excise, upstream: Recorder, name: str, path: str
+) -> None:
+    """Frameworks that stand behind IIS route by them: one path would be judged and another served."""
+    sent = ("Content-Type: application/json", f"{name}: {path}", f"{name}: /v1/x", "X-Kept: yes")
+    status, _ = call(excise, "POST", PLAIN, CHAT, headers=sent)
+    assert status == 200
+    (seen,) = upstream.requests
+    assert seen.target == PLAIN
+    names = [key.lower() for key, _ in seen.headers]
+    assert name.lower() not in names
+    assert "x-kept" in names

@@ -44,6 +44,14 @@ def test_what_concerns_one_hop_stays_behind(name: str) -> None:
     assert upstream(raw) == [("Accept", "*/*")]
 
 
+@pytest.mark.parametrize(
+    "name", ["X-Original-URL", "x-rewrite-url", "X-Original-Uri", "X-OVERRIDE-URL"]
+)
+def test_another_path_than_the_one_judged_stays_behind(name: str) -> None:
+    raw = ((name.encode(), b"/v1/files"), (b"X-Original-Host", b"api.example"))
+    assert upstream(raw) == [("X-Original-Host", "api.example")]
+
+
 def test_headers_that_connection_names_stay_behind_on_both_legs() -> None:
     raw = ((b"Connection", b"close, X-Hop"), (b"connection", b"x-other"), (b"X-HOP", b"1"))
     raw += ((b"X-Other", b"2"), (b"X-Kept", b"3"))
