@@ -20,6 +20,7 @@ from proxy.degrade.settings import (
     lower_effort,
     single,
 )
+from proxy.dialects.openai_limits import CHOICES, LIMITS
 
 _LOGPROBS: Final = (
     "logprobs",
@@ -66,9 +67,7 @@ def _completion(parsed: JsonObject, degradation: Degradation, limit: str) -> tup
     if degradation.drop_logit_bias:
         drop(parsed, "logit_bias", changed)
     if degradation.single_choice:
-        single(parsed, "n", changed)
-        single(parsed, "best_of", changed)
-        single(parsed, "n_cmpl", changed)
+        _single(parsed, changed)
     if degradation.hide_reasoning:
         _hide(parsed, changed)
     if degradation.lower_reasoning_effort is not None:
@@ -78,17 +77,23 @@ def _completion(parsed: JsonObject, degradation: Degradation, limit: str) -> tup
     return tuple(dict.fromkeys(changed))
 
 
+def _single(parsed: JsonObject, changed: Changed) -> None:
+    for key in CHOICES:
+        single(parsed, key, changed)
+
+
 def _cap(parsed: JsonObject, most: int, limit: str, changed: Changed) -> None:
     # An upstream that knows one of the names may ignore the other: each is lowered.
     limits = [cap(parsed, key, most, changed) for key in ("max_tokens", "max_completion_tokens")]
     if not any(limits):
         parsed[limit] = most
         changed.append(limit)
-    for key in (
-        "min_tokens",
-        "n_predict",
-        "max_new_tokens",
-    ):  # other servers' names go before or beside
+    _cap_others(parsed, most, changed)
+
+
+def _cap_others(parsed: JsonObject, most: int, changed: Changed) -> None:
+    """Other servers' names go before a surface's own, or beside it; and no least may pass the most."""
+    for key in (*LIMITS, "min_tokens"):
         cap(parsed, key, most, changed)
 
 
@@ -139,6 +144,19 @@ def degrade_response(parsed: JsonObject, degradation: Degradation) -> tuple[str,
         _exclude(parsed, _INCLUDED_LOGPROBS, changed)
     if degradation.drop_logit_bias:
         drop(parsed, "logit_bias", changed)
+    if degradation.single_choice:
+        _single(parsed, changed)
+    _reason(parsed, degradation, changed)
+    if degradation.cap_output_tokens is not None:
+        most = max(degradation.cap_output_tokens, SMALLEST_LIMIT)
+        if not cap(parsed, "max_output_tokens", most, changed):
+            parsed["max_output_tokens"] = most
+            changed.append("max_output_tokens")
+        _cap_others(parsed, most, changed)
+    return tuple(dict.fromkeys(changed))
+
+
+def _reason(parsed: JsonObject, degradation: Degradation, changed: Changed) -> None:
     reasoning = inner(parsed, "reasoning")
     noted: Changed = []
     if degradation.hide_reasoning:
@@ -152,12 +170,6 @@ def degrade_response(parsed: JsonObject, degradation: Degradation) -> tuple[str,
         lower_effort(reasoning, "effort", degradation.lower_reasoning_effort, noted)
     if noted:
         changed.append("reasoning")
-    if degradation.cap_output_tokens is not None:
-        most = max(degradation.cap_output_tokens, SMALLEST_LIMIT)
-        if not cap(parsed, "max_output_tokens", most, changed):
-            parsed["max_output_tokens"] = most
-            changed.append("max_output_tokens")
-    return tuple(dict.fromkeys(changed))
 
 
 def _exclude(parsed: JsonObject, name: str, changed: Changed) -> None:

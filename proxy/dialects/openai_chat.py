@@ -18,7 +18,6 @@ from proxy.dialects.jsonbody import (
     array,
     boolean,
     integer,
-    limit,
     mapping,
     number,
     plain_texts,
@@ -27,6 +26,7 @@ from proxy.dialects.jsonbody import (
     string,
     wrong_type,
 )
+from proxy.dialects.openai_limits import CHOICES, LIMITS, choices, output_limit
 from proxy.dialects.openai_replies import OpenAIPlain, OpenAIStream, openai_refusal
 from proxy.dialects.stream_usage import ask_usage, asks_usage
 from proxy.facts import Ask, Reasoning, Turn
@@ -37,10 +37,8 @@ _KEYS = frozenset(
         "messages",
         "stream",
         "stream_options",
-        "max_tokens",
-        "max_completion_tokens",
-        "n",
-        "best_of",
+        *LIMITS,
+        *CHOICES,
         "temperature",
         "top_p",
         "logprobs",
@@ -124,8 +122,8 @@ def _ask(parsed: JsonObject, path: str) -> Ask:
         turns,
         system,
         stream,
-        _limit(get("max_tokens"), get("max_completion_tokens")),
-        choices(get("n"), get("best_of")),
+        output_limit(parsed),
+        choices(parsed),
         None if (value := get("temperature")) is None else number(value, "temperature"),
         None if (value := get("top_p")) is None else number(value, "top_p"),
         (value := get("logprobs")) is not None and boolean(value, "logprobs"),
@@ -146,17 +144,6 @@ def model_of(named: object, path: str) -> str | None:
     if path.startswith(DEPLOYMENTS):
         return path[len(DEPLOYMENTS) :].partition("/")[0]
     return None if named is None else string(named, "model")
-
-
-def choices(n: object, best_of: object) -> int:
-    """How many answers are made: `best_of` are, though only `n` of them are told."""
-    if n is None and best_of is None:
-        return 1
-    asked = (
-        1 if n is None else integer(n, "n"),
-        1 if best_of is None else integer(best_of, "best_of"),
-    )
-    return max(1, *asked)
 
 
 def turns_of(messages: list[Any]) -> tuple[tuple[Turn, ...], str]:
@@ -228,16 +215,6 @@ def _calls(message: JsonObject, field: str, texts: list[str]) -> None:
         arguments.append(mapping(get("function"), f"{path}.function").get("arguments"))
         arguments.append(mapping(get("custom"), f"{path}.custom").get("input"))
     texts += [text for text in arguments if type(text) is str]
-
-
-def _limit(old: object, new: object) -> int | None:
-    # An upstream that knows one of the names may ignore the other: the larger one counts.
-    if old is None:
-        return None if new is None else limit(new, "max_completion_tokens")
-    if new is None:
-        return limit(old, "max_tokens")
-    limits = (limit(old, "max_tokens"), limit(new, "max_completion_tokens"))
-    return max((value for value in limits if value is not None), default=None)
 
 
 def logit_bias(value: object) -> tuple[tuple[str, float], ...]:

@@ -16,7 +16,6 @@ from proxy.dialects.jsonbody import (
     UnreadableBody,
     boolean,
     integer,
-    limit,
     number,
     read_json,
     refuse_lookalikes,
@@ -26,11 +25,11 @@ from proxy.dialects.jsonbody import (
 from proxy.dialects.openai_chat import (
     CONSTRAINTS,
     MAX_PROMPTS,
-    choices,
     end_user,
     logit_bias,
     model_of,
 )
+from proxy.dialects.openai_limits import CHOICES, LIMITS, choices, output_limit
 from proxy.dialects.openai_replies import CompletionStream, OpenAIPlain, openai_refusal
 from proxy.dialects.stream_usage import ask_usage, asks_usage
 from proxy.facts import Ask, Turn
@@ -42,9 +41,8 @@ _KEYS = frozenset(
         "suffix",
         "stream",
         "stream_options",
-        "max_tokens",
-        "n",
-        "best_of",
+        *LIMITS,
+        *CHOICES,
         "echo",
         "logprobs",
         "prompt_logprobs",
@@ -86,8 +84,8 @@ def asks_of(parsed: JsonObject, path: str) -> tuple[Ask, ...]:
         model_of(get("model"), path),
         (Turn("user", first + suffix),),
         stream=stream,
-        max_output_tokens=None if (v := get("max_tokens")) is None else limit(v, "max_tokens"),
-        choices=choices(get("n"), get("best_of")),
+        max_output_tokens=output_limit(parsed),
+        choices=choices(parsed),
         temperature=None if (v := get("temperature")) is None else number(v, "temperature"),
         top_p=None if (v := get("top_p")) is None else number(v, "top_p"),
         logprobs=logprobs is not None,

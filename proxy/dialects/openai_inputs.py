@@ -19,9 +19,10 @@ from proxy.dialects.jsonbody import (
     string,
     wrong_type,
 )
-from proxy.dialects.openai_chat import choices, end_user, model_of
+from proxy.dialects.openai_chat import end_user, model_of
 from proxy.dialects.openai_chat import turns_of as chat_turns
 from proxy.dialects.openai_completions import token_words
+from proxy.dialects.openai_limits import CHOICES, choices
 from proxy.dialects.openai_replies import InputsPlain, openai_refusal
 from proxy.facts import Ask, Turn
 
@@ -39,7 +40,7 @@ _TEXTS = (
     "data_2",
 )
 """Every field that one of these surfaces reads text from."""
-_KEYS = frozenset([*_TEXTS, "model", "messages", "user", "n", "stream"])
+_KEYS = frozenset([*_TEXTS, *CHOICES, "model", "messages", "user", "stream"])
 PICTURES = "/images/generations"
 _PART_KEYS = frozenset(["type", "text", "content"])
 
@@ -72,7 +73,7 @@ def asks_of(parsed: JsonObject, path: str) -> tuple[Ask, ...]:
         turns,
         system,
         stream=draws and (value := get("stream")) is not None and boolean(value, "stream"),
-        choices=choices(get("n"), None) if draws else 1,
+        choices=choices(parsed) if draws else 1,
         end_user=end_user(None, get("user")),
         parameters=tuple(parsed),
     )

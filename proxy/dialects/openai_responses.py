@@ -14,7 +14,6 @@ from proxy.dialects.jsonbody import (
     array,
     boolean,
     integer,
-    limit,
     mapping,
     number,
     read_json,
@@ -23,6 +22,7 @@ from proxy.dialects.jsonbody import (
     wrong_type,
 )
 from proxy.dialects.openai_chat import end_user
+from proxy.dialects.openai_limits import CHOICES, LIMITS, choices, output_limit
 from proxy.dialects.openai_replies import ResponsesPlain, ResponsesStream, openai_refusal
 from proxy.facts import Ask, Reasoning, Turn
 
@@ -34,7 +34,8 @@ _KEYS = frozenset(
         "prompt",
         "instructions",
         "stream",
-        "max_output_tokens",
+        *LIMITS,
+        *CHOICES,
         "temperature",
         "top_p",
         "top_logprobs",
@@ -86,8 +87,8 @@ def _ask(parsed: JsonObject, path: str) -> Ask:
         turns,
         system,
         (value := get("stream")) is not None and boolean(value, "stream"),
-        None if (value := get("max_output_tokens")) is None else limit(value, "max_output_tokens"),
-        1,
+        output_limit(parsed),
+        choices(parsed),
         None if (value := get("temperature")) is None else number(value, "temperature"),
         None if (value := get("top_p")) is None else number(value, "top_p"),
         _LOGPROBS in include,

@@ -39,7 +39,10 @@ def batch(count: int) -> dict[str, Any]:
     [
         (CHAT, lambda count: chat(n=count)),
         (CHAT, lambda count: chat(n=1, best_of=count)),
+        (CHAT, lambda count: chat(n=1, n_cmpl=count)),
         (CHAT, lambda count: chat(n=count, messages=LONG)),
+        ("/v1/completions", lambda count: {"model": "m", "prompt": "a", "n_cmpl": count, "n": 1}),
+        ("/v1/responses", lambda count: {"model": "m", "input": "a", "n_cmpl": count}),
         ("/v1/chat/completions/batch", lambda count: chat(messages=[HELLO] * count)),
         ("/v1/chat/completions/batch", lambda count: chat(messages=[HELLO], n=count)),
         ("/v1/images/generations", lambda count: {"prompt": "a cat", "n": count}),

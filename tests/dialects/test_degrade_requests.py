@@ -10,7 +10,8 @@ import pytest
 
 from proxy.decision import Degradation
 from proxy.degrade.requests import DEGRADERS, degraded_body, degraded_line
-from proxy.dialects.routes import find_route
+from proxy.dialects.openai_limits import CHOICES, LIMITS
+from proxy.dialects.routes import dialect, find_route
 
 ALL = Degradation(
     strip_logprobs=True,
@@ -64,6 +65,13 @@ GEMINI = "gemini_generate"
             {"max_tokens": 9, "n_predict": 9999, "max_new_tokens": 9999},
             {"max_tokens": 9, "n_predict": 512, "max_new_tokens": 512},
             ["n_predict", "max_new_tokens"],
+        ),
+        (
+            "openai_responses",
+            CAP,
+            {"max_output_tokens": 9, "max_tokens": 9999, "n_predict": -1},
+            {"max_output_tokens": 9, "max_tokens": 512, "n_predict": 512},
+            ["max_tokens", "n_predict"],
         ),
         # with reasoning goes what would spell it out, by whichever name
         (CHAT, HIDE, {"logprobs": True, "top_logprobs": 5}, {}, ["logprobs", "top_logprobs"]),
@@ -191,6 +199,13 @@ GEMINI = "gemini_generate"
             {"n": 2, "best_of": 3},
             {"n": 1, "best_of": 1},
             ["n", "best_of"],
+        ),
+        (
+            "openai_responses",
+            Degradation(single_choice=True),
+            {"n": 2, "n_cmpl": 3},
+            {"n": 1, "n_cmpl": 1},
+            ["n", "n_cmpl"],
         ),
         (CHAT, Degradation(single_choice=True), {"n": 1}, {"n": 1}, []),
         (
@@ -441,3 +456,19 @@ def test_a_line_of_a_batch() -> None:
     wanted = b'{"custom_id":"1","body":{"n":1,"seed":99999999999999999999999,"max_completion_tokens":512}}'
     assert (changed, names) == (wanted, ("n", "max_completion_tokens"))
     assert degraded_line(b'{"body":null}', route, ALL) == (b'{"body":null}', ())
+
+
+@pytest.mark.parametrize("dialect_name", ["openai_chat", "openai_completions", "openai_responses"])
+@pytest.mark.parametrize("field", [*LIMITS, *CHOICES])
+def test_what_is_lowered_is_what_was_read(dialect_name: str, field: str) -> None:
+    """Who counts, who estimates and who lowers know the same names."""
+    body: dict[str, Any] = {"model": "m", "messages": []}
+    reader = dialect(dialect_name)
+    before = reader.asks_of({**body, field: 900}, "")[0]
+    assert {before.max_output_tokens, before.choices} == (
+        {900, 1} if field in LIMITS else {None, 900}
+    )
+    lowered = {**body, field: 900}
+    DEGRADERS[dialect_name](lowered, Degradation(cap_output_tokens=512, single_choice=True))
+    after = reader.asks_of(lowered, "")[0]
+    assert (after.max_output_tokens, after.choices) == (512, 1)

@@ -140,13 +140,35 @@ def test_a_turn_holds_all_text_that_the_model_would_read(
         ({"max_tokens": 9, "max_completion_tokens": 5}, 9),
         ({"max_tokens": 5, "max_completion_tokens": 9}, 9),
         ({"max_tokens": -1}, None),
-        ({"max_tokens": -1, "max_completion_tokens": 9}, 9),
+        ({"max_tokens": -1, "max_completion_tokens": 9}, None),
         ({"max_tokens": -1, "max_completion_tokens": -1}, None),
+        ({"n_predict": 7}, 7),
+        ({"max_new_tokens": 7}, 7),
+        ({"max_tokens": 5, "n_predict": 9}, 9),
+        ({"max_tokens": 9, "n_predict": 5}, 9),
+        ({"max_tokens": 5, "max_completion_tokens": 6, "n_predict": 8, "max_new_tokens": 7}, 8),
+        ({"max_tokens": 5, "n_predict": -1}, None),
+        ({"max_tokens": 5, "n_predict": None}, 5),
         ({"max_tokens": 0}, 0),
     ],
 )
-def test_the_larger_output_limit_counts(fields: dict[str, int], expected: int | None) -> None:
+def test_the_largest_output_limit_counts(fields: dict[str, int], expected: int | None) -> None:
     assert read(**fields).max_output_tokens == expected
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"n_cmpl": 3}, 3),
+        ({"n": 2, "n_cmpl": 3}, 3),
+        ({"n": 4, "n_cmpl": 1}, 4),
+        ({"n": 1, "best_of": 5, "n_cmpl": 3}, 5),
+        ({"n": 0}, 1),
+        ({"n": None, "n_cmpl": None}, 1),
+    ],
+)
+def test_the_largest_count_of_answers_counts(fields: dict[str, int | None], expected: int) -> None:
+    assert read(**fields).choices == expected
 
 
 @pytest.mark.parametrize(
