@@ -24,10 +24,10 @@ from proxy.clock import Clock
 from proxy.decision import Decision, Finding, RuleFinding, Verb
 from proxy.derive import Deriver
 from proxy.dialects.base import JsonObject, ReadAsk, UnreadableBody
-from proxy.dialects.carriage import refuse_other_encodings, refuse_other_forms
+from proxy.dialects.carriage import is_form, refuse_other_encodings, refuse_other_forms
 from proxy.dialects.openai_batches import FILE, lies_elsewhere
 from proxy.dialects.openai_files import UploadReply
-from proxy.dialects.routes import dialect, dialect_for_errors, find_route
+from proxy.dialects.routes import dialect, dialect_for_errors, find_route, in_json
 from proxy.errors import Refusal, StoreError
 from proxy.estimates import Estimates
 from proxy.facts import NO_SIGNALS, NO_USAGE, Ask, Client, Facts, Route, Usage
@@ -169,6 +169,8 @@ class Pipeline:
     def _identify(self, visit: Visit) -> Refusal | None:
         head, policy = visit.head, visit.policy
         route = visit.route = find_route(head.method, head.path)
+        if route.operation == "image" and not is_form(head.headers):
+            route = visit.route = in_json(route)
         client, flaw = self._identifier.identify(head, visit.received, policy.keys)
         visit.client = client
         # Where our own key is sent for every caller, watching alone would be an open relay, and to

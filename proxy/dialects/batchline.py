@@ -25,7 +25,7 @@ from proxy.dialects.jsonbody import (
     refuse_lookalikes,
     string,
 )
-from proxy.dialects.routes import dialect, find_route
+from proxy.dialects.routes import dialect, find_route, in_json
 from proxy.facts import Ask, Route
 
 _KEYS: Final = frozenset(["custom_id", "method", "url", "body"])
@@ -46,7 +46,7 @@ def read_line(line: bytes) -> tuple[Route, tuple[Ask, ...]]:
     refuse_lookalikes(parsed, _KEYS)
     method = string(parsed.get("method", "POST"), "method")
     url = string(parsed.get("url"), "url")
-    route = find_route(method, url)
+    route = in_json(find_route(method, url))
     if route.kind != "inspected" or route.dialect in _HOLDERS:
         raise UnreadableBody(
             "wrong_type", "A line of the batch names a url that no batch may call."

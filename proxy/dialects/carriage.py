@@ -25,6 +25,12 @@ _FORM = re.compile(
 ).fullmatch
 
 
+def is_form(headers: RawHeaders) -> bool:
+    """Whether a body is said, once, to be a form: then no server reads it as JSON."""
+    types = [value for name, value in headers if name.lower() == b"content-type"]
+    return len(types) == 1 and types[0].lstrip().lower().startswith(b"multipart/form-data")
+
+
 def refuse_other_forms(headers: RawHeaders) -> None:
     """Raise UnreadableBody unless the body is said, once, to be a form with files, and not compressed."""
     types = [value for name, value in headers if name.lower() == b"content-type"]

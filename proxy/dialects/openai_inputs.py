@@ -1,7 +1,7 @@
 """
 What takes text and answers no text: embeddings, moderations, tokenizers, pooling, scores and rankings, of
 OpenAI and of vLLM; and what makes pictures, whose prompt is read and whose `n` is counted. Pictures that
-are edited or varied come as forms, which are not read.
+are edited or varied come as forms, which are not read, or as JSON, which is.
 
 Shapes: openai-python `types/embedding_create_params.py`, `moderation_create_params.py`; vLLM
 `EmbeddingRequest`, `ScoreRequest`, `RerankRequest`, `TokenizeRequest`. All texts of a body are one ask.
@@ -41,7 +41,7 @@ _TEXTS = (
 )
 """Every field that one of these surfaces reads text from."""
 _KEYS = frozenset([*_TEXTS, *CHOICES, "model", "messages", "user", "stream"])
-PICTURES = "/images/generations"
+PICTURES = ("/images/generations", "/images/edits", "/images/variations")
 _PART_KEYS = frozenset(["type", "text", "content"])
 
 

@@ -46,6 +46,9 @@ def batch(count: int) -> dict[str, Any]:
         ("/v1/chat/completions/batch", lambda count: chat(messages=[HELLO] * count)),
         ("/v1/chat/completions/batch", lambda count: chat(messages=[HELLO], n=count)),
         ("/v1/images/generations", lambda count: {"prompt": "a cat", "n": count}),
+        ("/v1/images/edits", lambda count: {"prompt": "a hat", "images": [], "n": count}),
+        ("/v1/images/variations", lambda count: {"image": {"file_id": "file-1"}, "n": count}),
+        ("/openai/deployments/d/images/edits", lambda count: {"prompt": "a hat", "n": count}),
         ("/openai/deployments/d/images/generations", lambda count: {"prompt": "a", "n": count}),
         ("/v1/completions", lambda count: {"model": "m", "prompt": ["a b c"] * count}),
         ("/v1/completions", lambda count: {"model": "m", "prompt": [[1, 2, 3]] * count}),
@@ -109,6 +112,37 @@ def test_the_body_of_pictures_is_sound_or_refused(excise: Excise, upstream: Reco
     ):
         assert call(excise, "POST", "/v1/images/generations", body, "sk-unsound")[0] == 400
     assert upstream.requests == []
+
+
+FORM = b'--b\r\nContent-Disposition: form-data; name="prompt"\r\n\r\na hat\r\n--b--\r\n'
+
+
+@pytest.mark.parametrize(
+    ("types", "status"),
+    [
+        (("multipart/form-data; boundary=b",), 200),
+        (("Multipart/Form-Data;boundary=b",), 200),
+        (("application/json",), 400),
+        (("application/x-www-form-urlencoded",), 400),
+        (("text/plain",), 400),
+        (("multipart/form-data; boundary=b", "application/json"), 400),
+        ((), 400),
+    ],
+)
+def test_only_what_says_that_it_is_a_form_is_not_read(
+    excise: Excise, upstream: Recorder, types: tuple[str, ...], status: int
+) -> None:
+    headers = tuple(f"Content-Type: {one}" for one in types)
+    assert call(excise, "POST", "/v1/images/edits", FORM, "sk-form", headers)[0] == status
+    assert [sent.body for sent in upstream.requests] == ([FORM] if status == 200 else [])
+
+
+def test_the_prompt_of_an_edit_in_json_is_read(excise: Excise, upstream: Recorder) -> None:
+    body = {"model": "edited", "prompt": "a hat", "images": [{"file_id": "f"}], "n": 2}
+    assert send(excise, "/v1/images/edits", body, "sk-edit")[0] == 200
+    event = excise.wait_for("request", **{"gen_ai.request.model": "edited"})
+    assert (event["request.turns"], event["gen_ai.request.choice.count"]) == (1, 2)
+    assert upstream.requests[0].json == body
 
 
 def test_an_exponent_without_end_is_answered(excise: Excise, upstream: Recorder) -> None:

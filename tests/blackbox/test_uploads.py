@@ -150,7 +150,10 @@ def test_each_line_is_judged_as_what_it_asks(excise: Excise, answering: Recorder
     assert upload(excise, multiplied, "sk-multiplied") == 429
     embedded = line(url="/v1/embeddings", input=["a", "b"])
     assert upload(excise, form(purpose(), file(embedded)), "sk-embedded") == 200
-    assert len(answering.requests) == 2
+    edit = form(purpose(), file(line(url="/v1/images/edits", model="guarded", prompt="a hat")))
+    assert upload(excise, edit, "sk-edit") == 200
+    assert upload(excise, edit, "sk-edit") == 403
+    assert len(answering.requests) == 3
 
 
 def test_what_is_called_no_batch_is_judged_where_it_could_be_one(
