@@ -4,6 +4,9 @@ Messages and legacy completions of Anthropic's API: what is taken from a reply, 
 Blocks of thinking go whole, signature included, and the blocks behind them are numbered anew: an emptied
 block that a caller sends back would be refused, for its signature no longer fits. `anthropic_request.py`
 sees to it that a turn without its thinking can be answered.
+
+Servers without a reasoning parser leave it in a block's text, between `<think>` and `</think>`. A block of
+nothing else goes whole, too, for the API takes no empty text back: so its start waits for its first word.
 """
 
 from __future__ import annotations
@@ -12,9 +15,21 @@ from typing import Any, Final
 
 from proxy.degrade.editor import Budget, Editor, Shape, by_bytes, shortened
 from proxy.degrade.settings import JsonObject
+from proxy.degrade.think import Think, without_thinking
 
 _THINKING: Final = ("thinking", "redacted_thinking")
 _SAID: Final = ("text", "partial_json", "thinking")
+
+
+class _Text:
+    """A block of text as far as it has come."""
+
+    __slots__ = ("start", "think")
+
+    def __init__(self, start: JsonObject) -> None:
+        self.start: JsonObject | None = start
+        """The event that begins the block, until it has passed."""
+        self.think = Think()
 
 
 class MessageEditor(Editor):
@@ -26,30 +41,100 @@ class MessageEditor(Editor):
     def __init__(self, shape: Shape) -> None:
         super().__init__(shape)
         self._hidden: set[int] = set()
+        self._texts: dict[int, _Text] = {}
         self._open: int | None = None
 
     def edit(self, event: JsonObject) -> list[JsonObject] | None:
         """See `Editor.edit`."""
-        changed = False
         index = event.get("index")
-        if type(index) is int:
-            block = event.get("content_block")
-            if self.shape.hide_reasoning:
-                if type(block) is dict and block.get("type") in _THINKING:
-                    self._hidden.add(index)
-                    self.touched.add("reasoning")
-                if index in self._hidden or _is_thought(event.get("delta")):
-                    return []
-            before = sum(1 for hidden in self._hidden if hidden < index)
-            if before:
-                event["index"] = index = index - before
-                changed = True
-            if type(block) is dict:
-                self._open = index
-            elif event.get("type") == "content_block_stop":
-                self._open = None
-        elif self.shape.hide_reasoning and type(message := event.get("message")) is dict:
-            changed |= self.object(message)
+        if type(index) is not int:
+            message = event.get("message")
+            return [event] if type(message) is dict and self.object(message) else None
+        if not self.shape.hide_reasoning:
+            return self._passed(event, index, changed=False)
+        block = event.get("content_block")
+        if type(block) is dict and block.get("type") in _THINKING:
+            self._hidden.add(index)
+            self.touched.add("reasoning")
+        if index in self._hidden or _is_thought(event.get("delta")):
+            return []
+        shown = self._shown(event, index)
+        if shown is None:
+            return self._passed(event, index, changed=False)
+        events: list[JsonObject] = []
+        for one in shown:
+            events += self._passed(one, index, changed=True) or ()
+            if self.ended:
+                break
+        return events
+
+    def _shown(self, event: JsonObject, index: int) -> list[JsonObject] | None:
+        """What of a block of text may be seen; None where the event passes as it is."""
+        block, delta = event.get("content_block"), event.get("delta")
+        if type(block) is dict and block.get("type") == "text":
+            self._texts[index] = _Text(event)
+            return self._fed(index, block, event)
+        if index not in self._texts:
+            return None
+        if type(delta) is dict and type(delta.get("text")) is str:
+            return self._fed(index, delta, event)
+        if event.get("type") == "content_block_stop":
+            return self._over(index, event)
+        start, self._texts[index].start = self._texts[index].start, None
+        return None if start is None else [start, event]  # a citation before the first word
+
+    def _fed(self, index: int, holder: JsonObject, event: JsonObject) -> list[JsonObject] | None:
+        text = self._texts[index]
+        given = holder.get("text")
+        given = given if type(given) is str else ""
+        seen = text.think.feed(given) if given else ""
+        if text.think.hidden:
+            self.touched.add("reasoning")
+        holder["text"] = seen
+        if not seen:
+            return []
+        start, text.start = text.start, None
+        if start is None or start is event:
+            return None if seen == given else [event]
+        return [start, event]
+
+    def _over(self, index: int, event: JsonObject) -> list[JsonObject] | None:
+        """The end of a block of text: with what was held back of it, or without a block."""
+        text = self._texts.pop(index)
+        events = self._held(index, text)
+        if text.start is None or events:
+            return [*events, event] if events else None
+        if text.think.hidden:
+            self._hidden.add(index)
+            return []
+        return [text.start, event]
+
+    def _held(self, index: int, text: _Text) -> list[JsonObject]:
+        if not (held := text.think.end()):
+            return []
+        said = {"type": "text_delta", "text": held}
+        delta = {"type": "content_block_delta", "index": index, "delta": said}
+        return [delta] if text.start is None else [text.start, delta]
+
+    def rest(self) -> list[JsonObject]:
+        """Beginnings that were held back: the stream has ended within their block."""
+        return [
+            one
+            for index, text in self._texts.items()
+            for event in self._held(index, text)
+            for one in self._passed(event, index, changed=True) or ()
+        ]
+
+    def _passed(self, event: JsonObject, index: int, *, changed: bool) -> list[JsonObject] | None:
+        """Number what passes anew, and count it."""
+        before = sum(1 for hidden in self._hidden if hidden < index)
+        if before:
+            event["index"] = index - before
+            changed = True
+        if type(event.get("content_block")) is dict:
+            self._open = index - before
+        elif event.get("type") == "content_block_stop":
+            self._open = None
         delta = event.get("delta")
         if event.get("type") != "content_block_delta" or type(delta) is not dict:
             return [event] if changed else None
@@ -86,16 +171,24 @@ class MessageEditor(Editor):
         content = found.get("content")
         if not self.shape.hide_reasoning or type(content) is not list:
             return False
-        kept = [
-            block
-            for block in content
-            if not (type(block) is dict and block.get("type") in _THINKING)
-        ]
-        if len(kept) == len(content):
-            return False
-        found["content"] = kept
-        self.touched.add("reasoning")
-        return True
+        kept: list[Any] = []
+        changed = False
+        for block in content:
+            kind = block.get("type") if type(block) is dict else None
+            hidden = kind in _THINKING
+            if kind == "text" and type(block.get("text")) is str:
+                seen = without_thinking(block["text"])
+                changed |= seen != block["text"]
+                hidden = not seen and seen != block["text"]
+                block["text"] = seen
+            if hidden:
+                changed = True
+            else:
+                kept.append(block)
+        if changed:
+            found["content"] = kept
+            self.touched.add("reasoning")
+        return changed
 
     def cut(self, reply: JsonObject, most: int) -> bool:
         """See `Editor.cut`."""
@@ -130,24 +223,55 @@ class CompleteEditor(Editor):
     named = True
     length_stop = "max_tokens"
 
+    def __init__(self, shape: Shape) -> None:
+        super().__init__(shape)
+        self._think = Think()
+
     def edit(self, event: JsonObject) -> list[JsonObject] | None:
         """See `Editor.edit`."""
         text = event.get("completion")
         if type(text) is not str:
             return None
+        changed = False
+        if self.shape.hide_reasoning and not self._think.passes:
+            seen = self._seen(text, over=event.get("stop_reason") is not None)
+            if not seen and text and event.get("stop_reason") is None:
+                return []
+            changed = seen != text
+            event["completion"] = text = seen
         tokens, most = by_bytes(text), self.shape.cut_after
         if most is None or self.passed + tokens < most:
             self.passed += tokens
-            return None
+            return [event] if changed else None
         event["completion"] = shortened(text, most - self.passed)
         event["stop_reason"] = None
         self.passed, self.ended = most, True
         self.touched.add("output")
         return [event, {**event, "completion": "", "stop_reason": self.length_stop}]
 
-    def object(self, _found: JsonObject) -> bool:
-        """See `Editor.object`: there is nothing but text."""
-        return False
+    def _seen(self, text: str, *, over: bool) -> str:
+        seen = self._think.feed(text) if text else ""
+        if over:
+            seen += self._think.end()
+        if self._think.hidden:
+            self.touched.add("reasoning")
+        return seen
+
+    def rest(self) -> list[JsonObject]:
+        """A beginning that was held back: the stream has ended without a reason."""
+        held = self._think.end()
+        return [{"type": "completion", "completion": held, "stop_reason": None}] if held else []
+
+    def object(self, found: JsonObject) -> bool:
+        """See `Editor.object`: a completion."""
+        text = found.get("completion")
+        if not self.shape.hide_reasoning or type(text) is not str:
+            return False
+        found["completion"] = seen = without_thinking(text)
+        if seen == text:
+            return False
+        self.touched.add("reasoning")
+        return True
 
     def cut(self, reply: JsonObject, most: int) -> bool:
         """See `Editor.cut`."""

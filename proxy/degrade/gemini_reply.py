@@ -2,7 +2,8 @@
 generateContent: what is taken from a reply, whole or in pieces.
 
 Parts of thought go whole. So do thought signatures, which only the API itself can read, save for those of
-function calls: newer models refuse a call's result without them.
+function calls: newer models refuse a call's result without them. Reasoning that a server has left at the
+start of the text itself is taken out of it, of each candidate for itself.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Any, Final
 
 from proxy.degrade.editor import Budget, Editor, Shape, by_bytes, shortened
 from proxy.degrade.settings import JsonObject
+from proxy.degrade.think import Think
 from proxy.dialects.jsonbody import written
 
 _LOGPROBS: Final = ("logprobsResult", "avgLogprobs")
@@ -26,13 +28,14 @@ class GeminiEditor(Editor):
         super().__init__(shape)
         self._spent: dict[int, int] = {}
         self._over: set[int] = set()
+        self._thinks: dict[int, Think] = {}
 
     def edit(self, event: JsonObject) -> list[JsonObject] | None:
         """See `Editor.edit`."""
         candidates = event.get("candidates")
         if type(candidates) is not list:
             return None
-        changed = self.object(event)
+        changed = False
         kept: list[Any] = []
         cut = False
         for candidate in candidates:
@@ -43,6 +46,8 @@ class GeminiEditor(Editor):
             if index in self._over:
                 changed = True
                 continue
+            think = self._thinks.setdefault(index, Think())
+            changed |= self._take(candidate, think, over=bool(candidate.get("finishReason")))
             cut |= self._count(candidate, index)
             kept.append(candidate)
         if cut:
@@ -90,17 +95,32 @@ class GeminiEditor(Editor):
         changed = False
         candidates = found.get("candidates")
         for candidate in candidates if type(candidates) is list else ():
-            if type(candidate) is not dict:
-                continue
-            if self.shape.strip_logprobs:
-                for name in _LOGPROBS:
-                    if candidate.pop(name, None) is not None:
-                        changed = True
-                        self.touched.add("logprobs")
-            if self.shape.hide_reasoning and _hide(candidate):
-                changed = True
+            if type(candidate) is dict:
+                changed |= self._take(candidate, Think(), over=True)
+        return changed
+
+    def _take(self, candidate: JsonObject, think: Think, *, over: bool) -> bool:
+        """Take out of a candidate, or a piece of one, what may not be seen; whether there was any."""
+        changed = False
+        if self.shape.strip_logprobs:
+            for name in _LOGPROBS:
+                if candidate.pop(name, None) is not None:
+                    changed = True
+                    self.touched.add("logprobs")
+        if self.shape.hide_reasoning:
+            hidden = _hide(candidate)
+            changed |= hidden | _hide_text(candidate, think, over=over)
+            if hidden or think.hidden:
                 self.touched.add("reasoning")
         return changed
+
+    def rest(self) -> list[JsonObject]:
+        """Beginnings that were held back: the stream has ended without a finish reason."""
+        return [
+            {"candidates": [{"index": index, "content": _said(held)}]}
+            for index, think in self._thinks.items()
+            if index not in self._over and (held := think.end())
+        ]
 
     def cut(self, reply: JsonObject, most: int) -> bool:
         """See `Editor.cut`."""
@@ -127,6 +147,35 @@ def _parts(candidate: JsonObject) -> list[JsonObject]:
     content = candidate.get("content")
     parts = content.get("parts") if type(content) is dict else None
     return [part for part in parts if type(part) is dict] if type(parts) is list else []
+
+
+def _said(text: str) -> JsonObject:
+    return {"role": "model", "parts": [{"text": text}]}
+
+
+def _hide_text(candidate: JsonObject, think: Think, *, over: bool) -> bool:
+    """Take reasoning out of the text of what comes next; whether something is changed."""
+    emptied: list[JsonObject] = []
+    changed = False
+    for part in _parts(candidate):
+        text = part.get("text")
+        if think.passes or type(text) is not str or not text:
+            continue
+        part["text"] = seen = think.feed(text)
+        if seen != text:
+            changed = True
+            emptied += [part] if not seen and len(part) == 1 else []
+    if emptied:
+        content = candidate["content"]
+        content["parts"] = [part for part in content["parts"] if part not in emptied]
+    if over and (held := think.end()):
+        content = candidate.get("content")
+        if type(content) is dict and type(content.get("parts")) is list:
+            content["parts"].append({"text": held})
+        else:
+            candidate["content"] = _said(held)
+        changed = True
+    return changed
 
 
 def _hide(candidate: JsonObject) -> bool:

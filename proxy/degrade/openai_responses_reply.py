@@ -3,13 +3,16 @@ Responses: what is taken from a reply, whole or in events.
 
 A reasoning item stays, emptied of its summary, content and encrypted content: its place keeps the numbers
 of the items behind it, and its id lets a later request build on the response that the API has stored.
+Reasoning that stands in the text itself is taken out wherever it is told (`openai_responses_text.py`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Final
 
 from proxy.degrade.editor import Budget, Editor, Shape, by_pieces, shortened
+from proxy.degrade.openai_responses_text import DELTA, DONE, SAID, ResponseTexts, hide_text
 from proxy.degrade.settings import JsonObject
 
 _OPEN: Final = {"message": "content", "function_call": "arguments", "custom_tool_call": "input"}
@@ -30,6 +33,7 @@ class ResponsesEditor(Editor):
         self._response: JsonObject = {}
         self._items: dict[int, JsonObject] = {}
         self._open: dict[int, JsonObject] = {}
+        self._texts = ResponseTexts()
 
     def edit(self, event: JsonObject) -> list[JsonObject] | None:
         """See `Editor.edit`."""
@@ -42,12 +46,37 @@ class ResponsesEditor(Editor):
         ):
             self.touched.add("reasoning")
             return []
-        changed = False
+        changed = self._strip(event)
+        if self.shape.hide_reasoning:
+            hidden = self._hide_text(kind, event)
+            if hidden and kind == DELTA and not event["delta"]:
+                return []
+            changed |= hidden
         for key in ("item", "response", "part"):
             found = event.get(key)
             if type(found) is dict:
                 changed |= self.object(found)
-        changed |= self._strip(event)
+        events: list[JsonObject] = []
+        for held in self._texts.ended(kind, event):
+            events += self._measured(DELTA, held, changed=True) or ()
+            if self.ended:
+                return events
+        measured = self._measured(kind, event, changed=changed)
+        return [*events, *([event] if measured is None else measured)] if events else measured
+
+    def _hide_text(self, kind: str, event: JsonObject) -> bool:
+        """Take the reasoning out of the text that an event adds or tells; whether something is changed."""
+        changed = self._texts.feed(kind, event)
+        hidden = kind == DONE and hide_text(event, "text")
+        if hidden or self._texts.hidden:
+            self.touched.add("reasoning")
+        return changed or hidden
+
+    def rest(self) -> list[JsonObject]:
+        """Beginnings that were held back: the stream has ended without the events that end a text."""
+        return self._texts.rest()
+
+    def _measured(self, kind: str, event: JsonObject, *, changed: bool) -> list[JsonObject] | None:
         if self.shape.cut_after is not None:
             return self._follow(kind, event, self.shape.cut_after, changed=changed)
         if kind.endswith(".delta"):
@@ -127,6 +156,7 @@ class ResponsesEditor(Editor):
                 if type(one) is dict:
                     changed |= self.object(one)
         if self.shape.hide_reasoning:
+            changed |= self._hide_said(found)
             parts = found.get("content")
             kept = [one for one in parts if not _thinks(one)] if type(parts) is list else []
             if type(parts) is list and len(kept) < len(parts):
@@ -134,6 +164,20 @@ class ResponsesEditor(Editor):
                 self.touched.add("reasoning")
                 changed = True
         return changed
+
+    def _hide_said(self, found: JsonObject) -> bool:
+        """The same of the text of a part, of a message that is text alone, or of a whole response."""
+        key = "output_text"
+        if found.get("type") in SAID:
+            key = "text"
+        elif found.get("role") == "assistant":
+            key = "content"
+        if not hide_text(found, key):
+            return False
+        if key == "output_text" and type(output := found.get("output")) is list:
+            found[key] = "".join(_texts(output))  # several texts may each have begun so
+        self.touched.add("reasoning")
+        return True
 
     def _strip(self, found: JsonObject) -> bool:
         if not (self.shape.strip_logprobs and found.get("logprobs")):
@@ -175,6 +219,14 @@ class ResponsesEditor(Editor):
             usage["output_tokens"] = self.passed
             usage["total_tokens"] = self.passed + (given if type(given) is int else 0)
         return True
+
+
+def _texts(output: list[Any]) -> Iterator[str]:
+    for item in output:
+        parts = item.get("content") if type(item) is dict else None
+        for part in parts if type(parts) is list else ():
+            if type(part) is dict and part.get("type") in SAID and type(part.get("text")) is str:
+                yield part["text"]
 
 
 def _delta(event: JsonObject) -> str:

@@ -8,11 +8,11 @@ from proxy.decision import Degradation
 from proxy.degrade.anthropic_reply import CompleteEditor, MessageEditor
 from proxy.degrade.editor import Editor, Shape
 from proxy.degrade.gemini_reply import GeminiEditor
+from proxy.degrade.lines import DegradedLines
 from proxy.degrade.openai_chat_reply import ChatEditor, CompletionEditor
 from proxy.degrade.openai_responses_reply import ResponsesEditor
 from proxy.degrade.replies import (
     DegradedArray,
-    DegradedLines,
     DegradedReply,
     DegradedStream,
     DegradedWhole,

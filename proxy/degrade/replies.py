@@ -24,8 +24,6 @@ MAX_BYTES: Final = 16 * 1024 * 1024
 Piece = tuple[bytes, int]
 """Bytes to pass on, and the output tokens in them."""
 
-_TELLING: Final = (b"reason", b"think", b"thought", b"logprob")
-
 
 class UnreadableReply(Exception):  # noqa: N818 - names the state of a reply, not a fault of ours
     """A reply that cannot be read, while something in it is to be hidden."""
@@ -203,9 +201,7 @@ class DegradedArray(DegradedReply):
                 raise UnreadableReply from None
             events = self._editor.edit(found) if type(found) is dict else []
             for one in [raw] if events is None else [exact.dumps(event) for event in events]:
-                mark = b",\r\n" if self._begun else b"["
-                self._begun = True
-                pieces.append((mark + one, self._editor.passed - before))
+                pieces.append((self._next(one), self._editor.passed - before))
                 before = self._editor.passed
         if self._splitter.oversize:
             raise UnreadableReply
@@ -214,56 +210,14 @@ class DegradedArray(DegradedReply):
     def rest(self) -> list[Piece]:
         """See `DegradedReply.rest`."""
         self._inner.finish()
-        return [(b"]" if self._begun else b"[]", 0)]
+        held = [] if self.ended else self._editor.rest()
+        pieces = [(self._next(exact.dumps(event)), 0) for event in held]
+        return [*pieces, (b"]" if self._begun else b"[]", 0)]
 
-
-class DegradedLines(DegradedReply):
-    """JSON lines, such as a batch's results: each holds a reply."""
-
-    def __init__(self, inner: ReplyReader, editor: Editor, pace: float | None = None) -> None:
-        super().__init__(inner, editor, pace)
-        self._rest = b""
-
-    def take(self, data: bytes) -> list[Piece]:
-        """See `DegradedReply.take`."""
-        self._inner.feed(data)
-        *lines, rest = data.split(b"\n")
-        if not lines:
-            self._rest += rest
-        else:
-            lines[0] = self._rest + lines[0]
-            self._rest = rest
-        pieces = [(self._line(line) + b"\n", 0) for line in lines]
-        if len(self._rest) > MAX_BYTES:
-            self._must_tell_nothing(self._rest)
-            pieces.append((self._rest, 0))
-            self._rest = b""
-        return pieces
-
-    def rest(self) -> list[Piece]:
-        """See `DegradedReply.rest`."""
-        self._inner.finish()
-        rest, self._rest = self._rest, b""
-        return [(self._line(rest), 0)] if rest else []
-
-    def _line(self, line: bytes) -> bytes:
-        if not line.lstrip().startswith(b"{"):
-            return line
-        try:
-            found = exact.loads(line)
-        except ValueError:
-            self._must_tell_nothing(line)
-            return line
-        return exact.dumps(found) if self._editor.whole(found) else line
-
-    def _must_tell_nothing(self, line: bytes) -> None:
-        """A file may hold anything; only what cannot hold what is to be hidden passes unread."""
-        if (
-            self._guards
-            and line.lstrip().startswith(b"{")
-            and any(mark in line for mark in _TELLING)
-        ):
-            raise UnreadableReply
+    def _next(self, one: bytes) -> bytes:
+        mark = b",\r\n" if self._begun else b"["
+        self._begun = True
+        return mark + one
 
 
 class DegradedWhole(DegradedReply):

@@ -1,6 +1,13 @@
-"""What the tests of degraded answers share: a policy by the model's name, and a model that shows all."""
+"""One Excise a module that degrades by the model's name, in front of a model that shows all there is."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.excise import Excise, running_excise
+from tests.support.reasoning_model import ReasoningModel, reasoning_model
 
 POLICY = """
 version: 1
@@ -29,3 +36,16 @@ rules:
         ),
     )
 )
+
+
+@pytest.fixture(scope="module")
+def model() -> Iterator[ReasoningModel]:
+    with reasoning_model() as model:
+        yield model
+
+
+@pytest.fixture(scope="module")
+def excise(tmp_path_factory: pytest.TempPathFactory, model: ReasoningModel) -> Iterator[Excise]:
+    folder = tmp_path_factory.mktemp("excise")
+    with running_excise(folder, POLICY, upstream=model.url) as running:
+        yield running

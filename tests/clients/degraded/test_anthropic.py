@@ -8,31 +8,16 @@ from typing import Any
 import anthropic
 import pytest
 
-from tests.clients.degraded import POLICY
-from tests.support.excise import Excise, running_excise
+from tests.support.excise import Excise
 from tests.support.reasoning_model import (
     SECRET,
     SIGNATURE,
     TEXT,
     TOOL,
     ReasoningModel,
-    reasoning_model,
 )
 
 MESSAGES: Any = [{"role": "user", "content": "Why?"}]
-
-
-@pytest.fixture(scope="module")
-def model() -> Iterator[ReasoningModel]:
-    with reasoning_model() as model:
-        yield model
-
-
-@pytest.fixture(scope="module")
-def excise(tmp_path_factory: pytest.TempPathFactory, model: ReasoningModel) -> Iterator[Excise]:
-    folder = tmp_path_factory.mktemp("excise")
-    with running_excise(folder, POLICY, upstream=model.url) as running:
-        yield running
 
 
 @pytest.fixture

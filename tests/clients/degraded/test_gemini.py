@@ -10,22 +10,8 @@ import pytest
 from google import genai
 from google.genai import types
 
-from tests.clients.degraded import POLICY
-from tests.support.excise import Excise, running_excise
-from tests.support.reasoning_model import SECRET, SIGNATURE, TEXT, ReasoningModel, reasoning_model
-
-
-@pytest.fixture(scope="module")
-def model() -> Iterator[ReasoningModel]:
-    with reasoning_model() as model:
-        yield model
-
-
-@pytest.fixture(scope="module")
-def excise(tmp_path_factory: pytest.TempPathFactory, model: ReasoningModel) -> Iterator[Excise]:
-    folder = tmp_path_factory.mktemp("excise")
-    with running_excise(folder, POLICY, upstream=model.url) as running:
-        yield running
+from tests.support.excise import Excise
+from tests.support.reasoning_model import SECRET, SIGNATURE, TEXT, ReasoningModel
 
 
 @pytest.fixture

@@ -9,24 +9,10 @@ from collections.abc import Iterator
 import openai
 import pytest
 
-from tests.clients.degraded import POLICY
-from tests.support.excise import Event, Excise, running_excise
-from tests.support.reasoning_model import SECRET, SIGNATURE, TEXT, ReasoningModel, reasoning_model
+from tests.support.excise import Event, Excise
+from tests.support.reasoning_model import SECRET, SIGNATURE, TEXT, ReasoningModel
 
 MESSAGES = [{"role": "user", "content": "Why?"}]
-
-
-@pytest.fixture(scope="module")
-def model() -> Iterator[ReasoningModel]:
-    with reasoning_model() as model:
-        yield model
-
-
-@pytest.fixture(scope="module")
-def excise(tmp_path_factory: pytest.TempPathFactory, model: ReasoningModel) -> Iterator[Excise]:
-    folder = tmp_path_factory.mktemp("excise")
-    with running_excise(folder, POLICY, upstream=model.url) as running:
-        yield running
 
 
 @pytest.fixture
