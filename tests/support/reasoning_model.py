@@ -1,7 +1,8 @@
 """
 A model that shows all there is to hide, whatever it was asked: reasoning, signatures, log probabilities.
 
-It says TEXT word by word, on every API, plain and streamed, and keeps what it was sent.
+It says TEXT word by word, on every API, plain and streamed, and keeps what it was sent. A model whose name
+begins with `inline` reasons in its text, too, and one called `unclosed` says nothing else.
 """
 
 from __future__ import annotations
@@ -23,6 +24,18 @@ LOGPROB = -0.0123456789
 Body = dict[str, Any]
 
 
+def said(name: str) -> list[str]:
+    """What a model of that name says, word by word."""
+    inline = ["<th", "ink>", SECRET, " </", "think>", "\n\n"]
+    if name.startswith("unclosed"):
+        return inline[:3]
+    return [*inline, *WORDS] if name.startswith("inline") else WORDS
+
+
+def text_of(body: Body) -> str:
+    return "".join(said(body["model"]))
+
+
 def logprobs(word: str) -> Body:
     one = {"token": word, "logprob": LOGPROB, "bytes": None}
     return {"content": [{**one, "top_logprobs": [one]}], "refusal": None}
@@ -31,7 +44,7 @@ def logprobs(word: str) -> Body:
 def chat(body: Body) -> Body:
     message = {
         "role": "assistant",
-        "content": TEXT,
+        "content": text_of(body),
         "reasoning_content": SECRET,
         "reasoning": SECRET,
         "reasoning_details": [{"type": "reasoning.text", "text": SECRET}],
@@ -57,11 +70,7 @@ def chat_events(body: Body) -> list[Body]:
 
     events = [chunk({"role": "assistant", "content": ""})]
     events += [chunk({"reasoning_content": SECRET}), chunk({"reasoning": SECRET})]
-    if body["model"].startswith("inline"):
-        said = ["<th", "ink>", SECRET, " </", "think>", "\n\n", *WORDS]
-    else:
-        said = WORDS
-    events += [chunk({"content": word}, None, word) for word in said]
+    events += [chunk({"content": word}, None, word) for word in said(body["model"])]
     events.append(chunk({}, "stop"))
     if (body.get("stream_options") or {}).get("include_usage"):
         usage = {"prompt_tokens": 7, "completion_tokens": 24, "total_tokens": 31}
@@ -70,14 +79,16 @@ def chat_events(body: Body) -> list[Body]:
 
 
 def completion(body: Body) -> Body:
-    choice = {"index": 0, "text": TEXT, "finish_reason": "stop", "logprobs": {"tokens": [TEXT]}}
+    choice = {"index": 0, "text": text_of(body), "finish_reason": "stop"}
+    choice["logprobs"] = {"tokens": [TEXT]}
     usage = {"prompt_tokens": 7, "completion_tokens": 20, "total_tokens": 27}
     return {**about(body, "text_completion"), "choices": [choice], "usage": usage}
 
 
 def completion_events(body: Body) -> list[Body]:
     head = about(body, "text_completion")
-    ends = [None] * (len(WORDS) - 1) + ["stop"]
+    words = said(body["model"])
+    ends = [None] * (len(words) - 1) + ["stop"]
     return [
         {
             **head,
@@ -85,7 +96,7 @@ def completion_events(body: Body) -> list[Body]:
                 {"index": 0, "text": word, "finish_reason": end, "logprobs": {"tokens": [word]}}
             ],
         }
-        for word, end in zip(WORDS, ends, strict=True)
+        for word, end in zip(words, ends, strict=True)
     ]
 
 
@@ -109,7 +120,7 @@ def response(body: Body) -> Body:
         "type": "message",
         "role": "assistant",
         "status": "completed",
-        "content": [part(TEXT)],
+        "content": [part(text_of(body))],
     }
     return {
         "id": "resp_1",
@@ -145,7 +156,8 @@ def response_events(body: Body) -> list[Body]:
     thinks = {"item_id": "rs_1", "output_index": 0}
     says = {"item_id": "msg_1", "output_index": 1, "content_index": 0}
     summary = {"type": "summary_text", "text": SECRET}
-    told = part(TEXT)["logprobs"]
+    whole_text = text_of(body)
+    told = part(whole_text)["logprobs"]
     events: list[Body] = [
         {"type": "response.created", "response": begun},
         {"type": "response.in_progress", "response": begun},
@@ -184,11 +196,11 @@ def response_events(body: Body) -> list[Body]:
     ]
     events += [
         {"type": "response.output_text.delta", **says, "delta": word, "logprobs": told}
-        for word in WORDS
+        for word in said(body["model"])
     ]
     events += [
-        {"type": "response.output_text.done", **says, "text": TEXT, "logprobs": told},
-        {"type": "response.content_part.done", **says, "part": part(TEXT)},
+        {"type": "response.output_text.done", **says, "text": whole_text, "logprobs": told},
+        {"type": "response.content_part.done", **says, "part": part(whole_text)},
         {"type": "response.output_item.done", "output_index": 1, "item": message},
         {"type": "response.completed", "response": whole},
     ]
@@ -207,7 +219,7 @@ def message(body: Body) -> Body:
         "content": [
             {"type": "thinking", "thinking": SECRET, "signature": SIGNATURE},
             {"type": "redacted_thinking", "data": SIGNATURE},
-            {"type": "text", "text": TEXT},
+            {"type": "text", "text": text_of(body)},
             TOOL,
         ],
         "stop_reason": "tool_use",
@@ -242,7 +254,7 @@ def message_events(body: Body) -> list[Body]:
         *block(
             2,
             {"type": "text", "text": ""},
-            *({"type": "text_delta", "text": word} for word in WORDS),
+            *({"type": "text_delta", "text": word} for word in said(body["model"])),
         ),
         *block(
             3,
@@ -256,6 +268,17 @@ def message_events(body: Body) -> list[Body]:
         },
         {"type": "message_stop"},
     ]
+
+
+def complete(body: Body) -> Body:
+    answer = {"type": "completion", "id": "compl_1", "model": body["model"]}
+    return {**answer, "completion": f" {text_of(body)}", "stop_reason": "stop_sequence"}
+
+
+def complete_events(body: Body) -> list[Body]:
+    head = {**complete(body), "stop_reason": None}
+    events = [{**head, "completion": word} for word in (" ", *said(body["model"]))]
+    return [*events, {**head, "completion": "", "stop_reason": "stop_sequence"}]
 
 
 def gemini(words: list[Body], *, ended: bool) -> Body:
@@ -273,15 +296,17 @@ def gemini(words: list[Body], *, ended: bool) -> Body:
     }
 
 
-def gemini_whole() -> Body:
+def gemini_whole(name: str = "") -> Body:
     thought = {"text": SECRET, "thought": True}
-    return gemini([thought, {"text": TEXT, "thoughtSignature": SIGNATURE}], ended=True)
+    text = "".join(said(name))
+    return gemini([thought, {"text": text, "thoughtSignature": SIGNATURE}], ended=True)
 
 
-def gemini_pieces() -> list[Body]:
+def gemini_pieces(name: str = "") -> list[Body]:
+    *words, last = said(name)
     pieces = [gemini([{"text": SECRET, "thought": True}], ended=False)]
-    pieces += [gemini([{"text": word}], ended=False) for word in WORDS[:-1]]
-    return [*pieces, gemini([{"text": WORDS[-1], "thoughtSignature": SIGNATURE}], ended=True)]
+    pieces += [gemini([{"text": word}], ended=False) for word in words]
+    return [*pieces, gemini([{"text": last, "thoughtSignature": SIGNATURE}], ended=True)]
 
 
 class ReasoningModel:
@@ -305,20 +330,21 @@ class ReasoningModel:
         self.headers.append(dict(request.headers))
         path = request.path
         if ":" in path:
-            body["model"] = path
+            name = path.rpartition("/")[2].partition(":")[0]
             if not path.endswith(":streamGenerateContent"):
-                return web.json_response(gemini_whole())
+                return web.json_response(gemini_whole(name))
             if request.query.get("alt") != "sse":
-                text = json.dumps(gemini_pieces(), indent=1)
+                text = json.dumps(gemini_pieces(name), indent=1)
                 return await self._stream(
                     request, [text[at : at + 100].encode() for at in range(0, len(text), 100)]
                 )
-            return await self._events(request, gemini_pieces())
+            return await self._events(request, gemini_pieces(name))
         plain, events = {
             "/v1/chat/completions": (chat, chat_events),
             "/v1/completions": (completion, completion_events),
             "/v1/responses": (response, response_events),
             "/v1/messages": (message, message_events),
+            "/v1/complete": (complete, complete_events),
         }[path]
         if not body.get("stream"):
             return web.json_response(plain(body))

@@ -23,8 +23,12 @@ rules:
     action: {{degrade: {taken}}}
 """
     for name, models, taken in (
-        ("hidden", "[hidden, inline, hidden-cut]", "[strip_logprobs, hide_reasoning]"),
-        ("cut", "[cut, hidden-cut]", "[{cut_after: 5}]"),
+        (
+            "hidden",
+            "[hidden, inline, unclosed, hidden-cut, inline-cut]",
+            "[strip_logprobs, hide_reasoning]",
+        ),
+        ("cut", "[cut, hidden-cut, inline-cut]", "[{cut_after: 5}]"),
         ("paced", "paced", "[{pace: 40/second}]"),
         (
             "lowered",

@@ -26,10 +26,9 @@ def client(excise: Excise) -> Iterator[anthropic.Anthropic]:
         yield made
 
 
-def test_a_message_without_its_thinking(client: anthropic.Anthropic) -> None:
-    raw = client.messages.with_raw_response.create(
-        model="hidden", max_tokens=100, messages=MESSAGES
-    )
+@pytest.mark.parametrize("name", ["hidden", "inline"])
+def test_a_message_without_its_thinking(client: anthropic.Anthropic, name: str) -> None:
+    raw = client.messages.with_raw_response.create(model=name, max_tokens=100, messages=MESSAGES)
     assert raw.headers["x-excise-modified"] == "logprobs, reasoning"
     answer = raw.parse()
     assert [block.type for block in answer.content] == ["text", "tool_use"]
@@ -38,8 +37,9 @@ def test_a_message_without_its_thinking(client: anthropic.Anthropic) -> None:
     assert SIGNATURE not in raw.text()
 
 
-def test_a_streamed_message_without_its_thinking(client: anthropic.Anthropic) -> None:
-    with client.messages.stream(model="hidden", max_tokens=100, messages=MESSAGES) as stream:
+@pytest.mark.parametrize("name", ["hidden", "inline"])
+def test_a_streamed_message_without_its_thinking(client: anthropic.Anthropic, name: str) -> None:
+    with client.messages.stream(model=name, max_tokens=100, messages=MESSAGES) as stream:
         events = list(stream)
         final = stream.get_final_message()
     assert [block.type for block in final.content] == ["text", "tool_use"]
@@ -51,15 +51,28 @@ def test_a_streamed_message_without_its_thinking(client: anthropic.Anthropic) ->
     assert SIGNATURE not in repr(events)
 
 
+def test_a_block_of_reasoning_alone_is_no_block(client: anthropic.Anthropic) -> None:
+    """The API takes no empty text back from the turn that a tool's result answers."""
+    answer = client.messages.create(model="unclosed", max_tokens=100, messages=MESSAGES)
+    with client.messages.stream(model="unclosed", max_tokens=100, messages=MESSAGES) as stream:
+        events = list(stream)
+        final = stream.get_final_message()
+    assert [block.type for block in answer.content] == ["tool_use"]
+    assert [block.type for block in final.content] == ["tool_use"]
+    assert final.content[0].input == TOOL["input"]
+    assert SECRET not in repr((answer, events))
+
+
 def test_an_untouched_model_shows_all(client: anthropic.Anthropic) -> None:
     answer = client.messages.create(model="plain", max_tokens=100, messages=MESSAGES)
     assert answer.content[0].thinking == SECRET
 
 
+@pytest.mark.parametrize("name", ["hidden-cut", "inline-cut"])
 def test_a_message_ends_at_its_limit(
-    excise: Excise, client: anthropic.Anthropic, model: ReasoningModel
+    excise: Excise, client: anthropic.Anthropic, model: ReasoningModel, name: str
 ) -> None:
-    with client.messages.stream(model="hidden-cut", max_tokens=100, messages=MESSAGES) as stream:
+    with client.messages.stream(model=name, max_tokens=100, messages=MESSAGES) as stream:
         final = stream.get_final_message()
     assert final.stop_reason == "max_tokens"
     assert [block.type for block in final.content] == ["text"]
@@ -67,12 +80,12 @@ def test_a_message_ends_at_its_limit(
     assert TEXT.startswith(final.content[0].text)
     assert final.usage.output_tokens == 5
     assert final.usage.input_tokens == 7
-    event = excise.wait_for("request", **{"gen_ai.request.model": "hidden-cut"})
+    event = excise.wait_for("request", **{"gen_ai.request.model": name})
     assert event["gen_ai.usage.output_tokens"] == 5
     assert event["gen_ai.response.finish_reason"] == "max_tokens"
     assert event["degraded"] == ["output", "reasoning"]
     assert model.written < 30
-    plain = client.messages.create(model="hidden-cut", max_tokens=100, messages=MESSAGES)
+    plain = client.messages.create(model=name, max_tokens=100, messages=MESSAGES)
     assert plain.stop_reason == "max_tokens"
     assert plain.content[0].text == TEXT[:20]
 

@@ -20,8 +20,9 @@ def client(excise: Excise) -> Iterator[genai.Client]:
         yield made
 
 
-def test_an_answer_without_its_thoughts(client: genai.Client) -> None:
-    answer = client.models.generate_content(model="hidden", contents="Why?")
+@pytest.mark.parametrize("name", ["hidden", "inline"])
+def test_an_answer_without_its_thoughts(client: genai.Client, name: str) -> None:
+    answer = client.models.generate_content(model=name, contents="Why?")
     assert answer.text == TEXT
     assert len(answer.candidates[0].content.parts) == 1
     assert answer.candidates[0].content.parts[0].thought_signature is None
@@ -30,13 +31,23 @@ def test_an_answer_without_its_thoughts(client: genai.Client) -> None:
     assert SECRET not in repr(answer)
 
 
-def test_a_streamed_answer_without_its_thoughts(client: genai.Client) -> None:
-    chunks = list(client.models.generate_content_stream(model="hidden", contents="Why?"))
+@pytest.mark.parametrize("name", ["hidden", "inline"])
+def test_a_streamed_answer_without_its_thoughts(client: genai.Client, name: str) -> None:
+    chunks = list(client.models.generate_content_stream(model=name, contents="Why?"))
     assert "".join(chunk.text or "" for chunk in chunks) == TEXT
     assert SECRET not in repr(chunks)
     assert "SIGNATURE" not in repr(chunks)  # the SDK decodes it
     assert chunks[-1].candidates[0].finish_reason == types.FinishReason.STOP
     assert chunks[-1].candidates[0].logprobs_result is None
+
+
+def test_an_answer_of_reasoning_alone_is_empty(client: genai.Client) -> None:
+    answer = client.models.generate_content(model="unclosed", contents="Why?")
+    chunks = list(client.models.generate_content_stream(model="unclosed", contents="Why?"))
+    assert not answer.text
+    assert not "".join(chunk.text or "" for chunk in chunks)
+    assert chunks[-1].candidates[0].finish_reason == types.FinishReason.STOP
+    assert SECRET not in repr((answer, chunks))
 
 
 def test_a_chat_goes_on_without_thoughts(client: genai.Client, model: ReasoningModel) -> None:
@@ -53,17 +64,18 @@ def test_an_untouched_model_shows_all(client: genai.Client) -> None:
     assert answer.candidates[0].content.parts[-1].thought_signature
 
 
+@pytest.mark.parametrize("name", ["hidden-cut", "inline-cut"])
 def test_an_answer_ends_at_its_limit(
-    excise: Excise, client: genai.Client, model: ReasoningModel
+    excise: Excise, client: genai.Client, model: ReasoningModel, name: str
 ) -> None:
-    chunks = list(client.models.generate_content_stream(model="hidden-cut", contents="Why?"))
+    chunks = list(client.models.generate_content_stream(model=name, contents="Why?"))
     last = chunks[-1]
     assert last.candidates[0].finish_reason == types.FinishReason.MAX_TOKENS
     assert last.usage_metadata.candidates_token_count == 5
     said = "".join(chunk.text or "" for chunk in chunks)
     assert said
     assert TEXT.startswith(said)
-    event = excise.wait_for("request", **{"gen_ai.request.model": "hidden-cut"})
+    event = excise.wait_for("request", **{"gen_ai.request.model": name})
     assert event["gen_ai.usage.output_tokens"] == 5
     assert event["gen_ai.response.finish_reason"] == "MAX_TOKENS"
     assert model.written < 20
@@ -71,7 +83,7 @@ def test_an_answer_ends_at_its_limit(
     assert plain.candidates[0].finish_reason == types.FinishReason.MAX_TOKENS
 
 
-@pytest.mark.parametrize("name", ["hidden", "hidden-cut"])
+@pytest.mark.parametrize("name", ["hidden", "inline", "hidden-cut", "inline-cut"])
 def test_a_stream_as_an_array(excise: Excise, name: str) -> None:
     request = urllib.request.Request(
         f"{excise.url}/v1beta/models/{name}:streamGenerateContent",
@@ -86,9 +98,10 @@ def test_a_stream_as_an_array(excise: Excise, name: str) -> None:
     said = "".join(
         part["text"] for piece in pieces for part in piece["candidates"][0]["content"]["parts"]
     )
-    assert said == (TEXT if name == "hidden" else TEXT[: len(said)])
+    cut = name.endswith("-cut")
+    assert said == (TEXT[: len(said)] if cut else TEXT)
     assert said
-    end = {"hidden": "STOP", "hidden-cut": "MAX_TOKENS"}[name]
+    end = "MAX_TOKENS" if cut else "STOP"
     assert pieces[-1]["candidates"][0]["finishReason"] == end
 
 

@@ -26,6 +26,11 @@ def wait_for_chat(excise: Excise, model: str) -> Event:
     return excise.wait_for("request", **wanted)
 
 
+def test_a_chat_completion_without_its_inline_reasoning(client: openai.OpenAI) -> None:
+    answer = client.chat.completions.create(model="inline", messages=MESSAGES)
+    assert answer.choices[0].message.content == TEXT
+
+
 def test_a_chat_completion_without_its_reasoning(excise: Excise, client: openai.OpenAI) -> None:
     raw = client.chat.completions.with_raw_response.create(model="hidden", messages=MESSAGES)
     assert raw.headers["x-excise-modified"] == "logprobs, reasoning"
@@ -95,9 +100,12 @@ def test_a_plain_completion_ends_at_its_limit(client: openai.OpenAI) -> None:
 
 
 def test_legacy_completions(client: openai.OpenAI) -> None:
-    answer = client.completions.create(model="hidden", prompt="Why?", logprobs=3)
-    assert answer.choices[0].text == TEXT
-    assert answer.choices[0].logprobs is None
+    for name in ("hidden", "inline"):
+        answer = client.completions.create(model=name, prompt="Why?", logprobs=3)
+        assert answer.choices[0].text == TEXT
+        assert answer.choices[0].logprobs is None
+        chunks = list(client.completions.create(model=name, prompt="Why?", stream=True))
+        assert "".join(chunk.choices[0].text for chunk in chunks) == TEXT
     chunks = list(client.completions.create(model="hidden-cut", prompt="Why?", stream=True))
     assert "".join(chunk.choices[0].text for chunk in chunks) == TEXT[: len("word0 ") * 5]
     assert chunks[-1].choices[0].finish_reason == "length"
@@ -165,8 +173,9 @@ def test_a_request_is_lowered_before_it_goes_on(
     assert model.headers[-1]["Accept-Encoding"] == "identity"
 
 
-def test_a_response_without_its_reasoning(client: openai.OpenAI) -> None:
-    raw = client.responses.with_raw_response.create(model="hidden", input="Why?")
+@pytest.mark.parametrize("name", ["hidden", "inline"])
+def test_a_response_without_its_reasoning(client: openai.OpenAI, name: str) -> None:
+    raw = client.responses.with_raw_response.create(model=name, input="Why?")
     answer = raw.parse()
     assert answer.output_text == TEXT
     assert [item.type for item in answer.output] == ["reasoning", "message"]
@@ -177,11 +186,18 @@ def test_a_response_without_its_reasoning(client: openai.OpenAI) -> None:
     assert SIGNATURE not in raw.text
 
 
-def test_a_streamed_response_without_its_reasoning(client: openai.OpenAI) -> None:
-    with client.responses.stream(model="hidden", input="Why?") as stream:
+@pytest.mark.parametrize("name", ["hidden", "inline"])
+def test_a_streamed_response_without_its_reasoning(client: openai.OpenAI, name: str) -> None:
+    with client.responses.stream(model=name, input="Why?") as stream:
         events = list(stream)
         final = stream.get_final_response()
     assert final.output_text == TEXT
+    said = [one.delta for one in events if one.type == "response.output_text.delta"]
+    assert "".join(said) == TEXT
+    (done,) = [one for one in events if one.type == "response.output_text.done"]
+    (part,) = [one for one in events if one.type == "response.content_part.done"]
+    *_, item = [one for one in events if one.type == "response.output_item.done"]
+    assert done.text == part.part.text == item.item.content[0].text == TEXT
     assert [item.type for item in final.output] == ["reasoning", "message"]
     assert SECRET not in repr(events)
     assert SIGNATURE not in repr(events)
@@ -189,8 +205,20 @@ def test_a_streamed_response_without_its_reasoning(client: openai.OpenAI) -> Non
     assert not [event for event in events if event.type.startswith("response.reasoning")]
 
 
-def test_a_response_ends_at_its_limit(client: openai.OpenAI, excise: Excise) -> None:
-    with client.responses.stream(model="hidden-cut", input="Why?") as stream:
+def test_an_answer_of_reasoning_alone_is_empty(client: openai.OpenAI) -> None:
+    answer = client.responses.create(model="unclosed", input="Why?")
+    with client.responses.stream(model="unclosed", input="Why?") as stream:
+        events = list(stream)
+        final = stream.get_final_response()
+    assert (answer.output_text, final.output_text) == ("", "")
+    assert SECRET not in repr((answer, events))
+    chat = client.chat.completions.create(model="unclosed", messages=MESSAGES)
+    assert chat.choices[0].message.content == ""
+
+
+@pytest.mark.parametrize("name", ["hidden-cut", "inline-cut"])
+def test_a_response_ends_at_its_limit(client: openai.OpenAI, excise: Excise, name: str) -> None:
+    with client.responses.stream(model=name, input="Why?") as stream:
         events = list(stream)
     last = events[-1]
     assert last.type == "response.incomplete"
