@@ -25,15 +25,26 @@ CHOICES: Final = ("n", "best_of", "n_cmpl")
 
 def output_limit(parsed: JsonObject) -> int | None:
     """The largest limit of output tokens. One below zero is none, and none is larger than any."""
-    limits = [limit(value, name) for name in LIMITS if (value := parsed.get(name)) is not None]
-    return None if None in limits else max(limits, default=None)  # type: ignore[type-var]
+    get = parsed.get
+    largest, unlimited = -1, False
+    for name in LIMITS:
+        value = get(name)
+        if value is None:
+            continue
+        tokens = limit(value, name)
+        if tokens is None:
+            unlimited = True
+        elif tokens > largest:
+            largest = tokens
+    return None if unlimited or largest < 0 else largest
 
 
 def choices(parsed: JsonObject) -> int:
     """How many answers are made, at least one."""
+    get = parsed.get
     most = 1
     for name in CHOICES:
-        value = parsed.get(name)
-        if value is not None:
-            most = max(most, integer(value, name))
+        value = get(name)
+        if value is not None and (asked := integer(value, name)) > most:
+            most = asked
     return most
