@@ -89,6 +89,7 @@ def test_more_answers_than_a_burst_holds_are_refused_with_the_time_they_would_ta
     assert b"retry-after: 3960\r\n" in answer.lower()
     event = excise.wait_for("request", rule="answers", **{"gen_ai.request.choice.count": 11})
     assert event["evidence"] == {
+        "subject": "api_key",
         "limit": "10/hour",
         "burst": 10,
         "answers": 11,
