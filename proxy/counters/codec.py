@@ -26,7 +26,6 @@ from proxy.counters.protocol import (
     Novelty,
     Op,
     Pace,
-    Paced,
     Post,
     Posts,
     Raise,
@@ -49,17 +48,10 @@ from proxy.counters.protocol import (
     Unnovel,
     Untally,
 )
-
-LEVEL_MIN = 0.01
-"""Scores that have decayed below this are not told."""
+from proxy.counters.sums import decayed, micros, paced
 
 DONE: Final = Done()
 NO_SCORES: Final = Scores({})
-
-
-def micros(seconds: float) -> int:
-    """Whole microseconds, to the nearest."""
-    return round(seconds * 1e6)
 
 
 @lru_cache(maxsize=4096)
@@ -68,19 +60,6 @@ def ratio(amount: int, period: float) -> tuple[int, int]:
     span = micros(period)
     common = math.gcd(amount, span)
     return amount // common, span // common
-
-
-def decayed(entries: Sequence[tuple[str, float, int]], now: int, half_life: float) -> Scores:
-    """Levels of (rule, level, microseconds when it was set) as they stand at `now`."""
-    span = micros(half_life)
-    levels = {rule: level * 0.5 ** ((now - at) / span) for rule, level, at in entries}
-    return Scores({rule: level for rule, level in levels.items() if level >= LEVEL_MIN})
-
-
-def paced(gaps: int, mean: float, spread: float, hours: tuple[int, ...], now: int) -> Paced:
-    """A `Pace` out of its mean gap in milliseconds and the variance of that."""
-    variation = math.sqrt(spread) / mean if mean > 0 else 0.0
-    return Paced(gaps, mean / 1000, variation, hours, now / 1e6)
 
 
 def prefix_of(subject: str) -> str:
@@ -151,7 +130,7 @@ def _settle(op: Settle) -> str:
 
 def _forget(op: Forget) -> str:
     previous = "-" if op.previous is None else micros(op.previous)
-    return f"F {op.item:016x} {micros(op.at)} {previous}"
+    return f"F {micros(op.window)} {op.item:016x} {micros(op.at)} {previous}"
 
 
 def _unnovel(op: Unnovel) -> str:
@@ -175,13 +154,16 @@ def _post(op: Post) -> str:
     return f"W {micros(op.ttl)} {len(op.name.encode())} {op.name}{op.text}"
 
 
-# Operations that need more than the one key, or another.
+# Operations that need more than the one key, or another. What has changed its form in Redis has a key
+# of its own, so that nothing stumbles over what an earlier version has left.
 _KEYS: Final[Mapping[type[Op], Callable[[str, Any], tuple[str, ...]]]] = {
     Seen: lambda key, op: (f"{key}:{op.item:x}",),
     Reserve: lambda key, op: (key, f"{key}:{op.id}"),
     Settle: lambda key, op: (key, f"{key}:{op.id}"),
-    Novel: lambda key, _: (key, f"{key}:0", f"{key}:1", f"{key}:n"),
-    Unnovel: lambda key, _: (key, f"{key}:0", f"{key}:1", f"{key}:n"),
+    Distinct: lambda key, _: (f"{key}:d",),
+    Forget: lambda key, _: (f"{key}:d",),
+    Novel: lambda key, _: (f"{key}:v",),
+    Unnovel: lambda key, _: (f"{key}:v",),
     Post: lambda key, _: (key, f"{key}:posted", f"{key}:ends"),
     ReadPosts: lambda key, _: (key, f"{key}:posted", f"{key}:ends"),
 }

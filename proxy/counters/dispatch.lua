@@ -6,7 +6,7 @@ if #ARGV == 1 then
   return type(info) == 'string' and match(info, 'maxmemory_policy:(%S+)') or ''
 end
 
-local KEYS_OF = { R = 2, V = 2, N = 4, O = 4, W = 3, M = 3 }
+local KEYS_OF = { R = 2, V = 2, W = 3, M = 3 }
 local answers, k = {}, 1
 for i = 2, #ARGV do
   local arg = ARGV[i]

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Final, TypeVar
 
 from proxy.clock import Clock
-from proxy.counters.codec import DONE, micros, ratio
+from proxy.counters.codec import DONE, ratio
 from proxy.counters.novelty import Board, Panes
 from proxy.counters.protocol import (
     Abandoned,
@@ -56,6 +56,7 @@ from proxy.counters.states import (
     Tat,
     Witnesses,
 )
+from proxy.counters.sums import micros
 from proxy.counters.tallies import HOUR, Arrivals, Shown
 from proxy.errors import StoreError
 

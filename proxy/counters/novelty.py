@@ -6,21 +6,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from proxy.counters.codec import DONE, micros
+from proxy.counters.codec import DONE
 from proxy.counters.protocol import (
     NOVEL_BITS,
+    PANE_PARTS,
     POSTS_MAX,
-    Count,
     Done,
     Novel,
     Novelty,
     Post,
     Posts,
     ReadPosts,
-    Uncount,
     Unnovel,
 )
-from proxy.counters.states import Buckets, State
+from proxy.counters.states import State
+from proxy.counters.sums import micros, part_of
 
 LEAST_CHANCE = 0.02
 """A new item counts at most 1 / LEAST_CHANCE: beyond, the bitmaps are too full to tell."""
@@ -30,22 +30,24 @@ MOST_SWEPT = 64
 
 
 @dataclass(slots=True)
-class Panes(Buckets):
-    """Novel: the weights by time bucket, and the marks of this pane of time and the one before."""
+class Panes(State):
+    """Novel: what this pane of time and the one before have counted, and the marks that stand in each.
 
-    pane: int | None = None
+    Redis keeps few marks as a list and many as bitmaps; what is read is the same.
+    """
+
+    at: int
+    weight: list[int] = field(default_factory=lambda: [0, 0])
+    requests: list[int] = field(default_factory=lambda: [0, 0])
     marks: set[int] = field(default_factory=set)
     before: set[int] = field(default_factory=set)
-    requests: Buckets = field(default_factory=lambda: Buckets(0))
 
     def note(self, op: Novel, at: int) -> Novelty:
         """Note the marks; how many were new in the window."""
-        pane = max(at, self.at) // micros(op.window)
-        if pane != self.pane:
-            follows = self.pane is not None and pane - self.pane == 1
-            self.before = self.marks if follows else set()
-            self.marks = set()
-            self.pane = pane
+        window = micros(op.window)
+        now = max(at, self.at)
+        self._turn(now // window - self.at // window)
+        self.at = now
         each = (1 - len(self.marks) / NOVEL_BITS) * (1 - len(self.before) / NOVEL_BITS)
         chance, new, fresh = 1.0, True, list[int]()
         for mark in op.marks:
@@ -57,18 +59,30 @@ class Panes(Buckets):
                 fresh.append(mark)
                 new = new and mark not in self.before
         weight = int(1000 / max(chance, LEAST_CHANCE)) if new else 0
-        total = self.count(Count(op.subject, op.key, op.window, weight), at)
-        asked = self.requests.count(Count(op.subject, op.key, op.window), at)
-        return Novelty(total.total / 1000, asked.total, total.now, weight, tuple(fresh))
+        self.weight[0] += weight
+        self.requests[0] += 1
+        part = part_of(now, window)
+        total, asked = (
+            here + before * part // PANE_PARTS for here, before in (self.weight, self.requests)
+        )
+        return Novelty(total / 1000, asked, now / 1e6, weight, tuple(fresh))
 
     def unnote(self, op: Unnovel) -> Done:
-        """Take back a weight, and the marks that were fresh."""
-        pane = micros(op.at) // micros(op.window)
-        if self.pane is not None and pane in {self.pane, self.pane - 1}:
-            marks = self.marks if pane == self.pane else self.before
-            marks.difference_update(op.fresh)
-        self.requests.uncount(Uncount(op.subject, op.key, op.window, 1, op.at))
-        return self.uncount(Uncount(op.subject, op.key, op.window, op.weight, op.at))
+        """Take back a request, its weight, and the marks that were fresh, if a pane still holds them."""
+        window = micros(op.window)
+        age = self.at // window - micros(op.at) // window
+        if age in {0, 1}:
+            (self.marks, self.before)[age].difference_update(op.fresh)
+            self.weight[age] = max(0, self.weight[age] - op.weight)
+            self.requests[age] = max(0, self.requests[age] - 1)
+        return DONE
+
+    def _turn(self, passed: int) -> None:
+        if passed:
+            follows = passed == 1
+            self.before, self.marks = self.marks if follows else set(), set()
+            self.weight = [0, self.weight[0] if follows else 0]
+            self.requests = [0, self.requests[0] if follows else 0]
 
 
 @dataclass(slots=True)

@@ -26,14 +26,15 @@ events up to window/BUCKETS older than the window, never fewer than the window's
 DISTINCT_MAX = 128
 """`Distinct` is exact up to here and says `at least DISTINCT_MAX` above."""
 
-NOVEL_BITS = 8192
-"""Bits of each of the two bitmaps of a `Novel`: 1 KiB for the window, 1 KiB for the one before."""
+NOVEL_BITS = 8000
+"""Marks that a `Novel` tells apart: 1 kB for the window, 1 kB for the one before. With what is counted
+beside them that stays just below 2 KiB, where Redis' allocator would take half as much again."""
+
+PANE_PARTS = 1024
+"""In so many parts the share of the last pane that still counts is told."""
 
 TALLY_MAX = 16
 """Items that a `Tally` tells apart; a newcomer takes the place of the one shown least."""
-
-TALLY_PARTS = 1024
-"""In so many parts the share of the last pane that still counts is told."""
 
 PACE_PAUSE = 600.0
 """Seconds: a longer gap between two requests is a pause, and says nothing of a pace."""
@@ -76,8 +77,8 @@ class Uncount:
 class Distinct:
     """Note a 64-bit keyed hash; reads how many different ones the window holds, it included.
 
-    The reading is exact below `most` (at most DISTINCT_MAX), and `most` means at least so many. Up to
-    96, Redis keeps them packed, in some 30 bytes each.
+    The reading is exact below `most` (at most DISTINCT_MAX), and `most` means at least so many. Redis keeps
+    each in 15 bytes.
     """
 
     subject: str
@@ -108,8 +109,9 @@ class Novel:
 
     `marks` are a few hashes, each below NOVEL_BITS; a request is new if none of them has been seen
     within the window or, at most, twice the window. The total is an estimate, right on average and
-    within 2 % for 10,000 new ones in a window, in 2 KiB whatever their number. All requests are counted
-    beside it, as `Count` does.
+    within 2 % for 10,000 new ones in a window, in 2 KiB whatever their number, and in less while they are
+    few. The window slides over two panes of its own length, as a `Tally`'s does; all requests are counted
+    so, too.
     """
 
     subject: str

@@ -12,10 +12,11 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from proxy.counters.address import Address, parse_address
 from proxy.counters.cluster import Cluster
-from proxy.counters.codec import micros, pack, prefix_of, read
+from proxy.counters.codec import pack, prefix_of, read
 from proxy.counters.link import Call, Limits, Link, Trip
 from proxy.counters.members import Members, read_members
 from proxy.counters.protocol import Abandoned, Op, Reading
+from proxy.counters.sums import micros
 from proxy.counters.wire import Wire
 from proxy.errors import StoreError
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from proxy.counters.codec import DONE, decayed, micros
+from proxy.counters.codec import DONE
 from proxy.counters.protocol import (
     BUCKETS,
     SEEN_MAX,
@@ -31,6 +31,7 @@ from proxy.counters.protocol import (
     Total,
     Uncount,
 )
+from proxy.counters.sums import decayed, micros
 
 SPARE = 32
 """Items that a `Distinct` holds beyond what it tells, so that sightings which are then forgotten do not

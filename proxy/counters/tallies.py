@@ -6,13 +6,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from proxy.counters.codec import DONE, micros, paced
+from proxy.counters.codec import DONE
 from proxy.counters.protocol import (
     HOURS,
     PACE_MEMORY,
     PACE_PAUSE,
+    PANE_PARTS,
     TALLY_MAX,
-    TALLY_PARTS,
     Done,
     Paced,
     Tallied,
@@ -20,6 +20,7 @@ from proxy.counters.protocol import (
     Untally,
 )
 from proxy.counters.states import State
+from proxy.counters.sums import micros, paced, part_of
 
 HOUR = 3_600_000_000
 """Microseconds."""
@@ -47,7 +48,7 @@ class Shown(State):
             if one is None:
                 one = self._newcomer(item)
             one[0] += 1
-        part = (window - (now - self.pane * window)) * TALLY_PARTS // window
+        part = part_of(now, window)
         told = [
             0 if (one := self.items.get(item)) is None else _sum(one[0], one[1], part)
             for item in (*op.items, *op.asked)
@@ -92,7 +93,7 @@ class Shown(State):
 
 
 def _sum(here: int, before: int, part: int) -> int:
-    return here + before * part // TALLY_PARTS
+    return here + before * part // PANE_PARTS
 
 
 @dataclass(slots=True)

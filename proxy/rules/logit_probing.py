@@ -38,7 +38,7 @@ from proxy.rules.fields import Duration, wrong
 from proxy.rules.items import item
 
 MAX_MAPS: Final = 95
-"""Beyond, Redis would not keep them packed: 16 KB an account instead of 2."""
+"""With those that are held to spare, 2 KB an account."""
 
 SINGLE, LOGPROBS, PROMPT = 1, 2, 3
 _FEW_TOKENS: Final = 2

@@ -69,7 +69,8 @@ class PromptDiversity(RuleKind):
     family: ClassVar[Family] = "content"
 
     window: Duration = 3600.0
-    """The time over which requests and prompts are counted, `1h`."""
+    """The time over which requests and prompts are counted, `1h`. They are kept by whole windows: of the
+    last one so many count as the window still covers, as if they had come evenly."""
     min_requests: int = Field(default=200, ge=10, le=1_000_000, strict=True)
     """Requests with a prompt in the window before anything is judged."""
     max_distinct_ratio: float | None = Field(default=None, gt=0, lt=1, strict=True)

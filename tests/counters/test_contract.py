@@ -51,6 +51,7 @@ from proxy.counters.protocol import (
     Tally,
     Total,
     Uncount,
+    Unnovel,
     Untally,
     undo,
 )
@@ -114,6 +115,20 @@ SCENARIOS: dict[str, Scenario] = {
         (0, replace(NOVEL, marks=(7, 8)), Novelty(1.0, 1, T0, 1000, (7, 8))),
         (0, replace(NOVEL, marks=(8, 9)), Novelty(1.0, 2, T0, 0, (9,))),
         (0, replace(NOVEL, marks=(9, 10)), Novelty(1.0, 3, T0, 0, (10,))),
+    ],
+    "of the last pane's requests and new ones so much counts as the window still covers": [
+        (0, NOVEL, Novelty(1.0, 1, T0, 1000, (7,))),
+        (T0_PANE - 1, replace(NOVEL, marks=(8,)), Novelty(2.0, 2, T0 + T0_PANE - 1, 1000, (8,))),
+        (T0_PANE + 15, NOVEL, Novelty(1.5, 2, T0 + T0_PANE + 15, 0, (7,))),
+        (T0_PANE + 30, replace(NOVEL, marks=(9,)), Novelty(2.0, 3, T0 + T0_PANE + 30, 1000, (9,))),
+    ],
+    "what is taken back of the last pane is unknown, and what came too late stays": [
+        (0, NOVEL, Novelty(1.0, 1, T0, 1000, (7,))),
+        (T0_PANE + 30, replace(NOVEL, marks=(9,)), Novelty(1.5, 1, T0 + T0_PANE + 30, 1000, (9,))),
+        (T0_PANE + 30, Unnovel("S", "n", 60, 1000, T0, (7,)), Done()),
+        (T0_PANE + 30, NOVEL, Novelty(2.0, 2, T0 + T0_PANE + 30, 1000, (7,))),
+        (T0_PANE + 30, Unnovel("S", "n", 60, 1000, T0 - 60, (7,)), Done()),
+        (T0_PANE + 30, NOVEL, Novelty(2.0, 3, T0 + T0_PANE + 30, 0, ())),
     ],
     "a notice stands until it ends or is taken down": [
         (0, READ, Posts((), T0)),
@@ -384,6 +399,39 @@ async def test_the_share_of_new_ones_stays_right_however_many_there_are(
     last = readings[-1]
     assert isinstance(last, Novelty)
     assert last.total == pytest.approx(new, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    "count", [pytest.param(100, id="a list"), pytest.param(1000, id="bitmaps")]
+)
+async def test_marks_are_known_in_this_pane_and_the_next_however_they_are_kept(
+    store: Store, subject: str, count: int
+) -> None:
+    marks = random.Random(count).sample(range(NOVEL_BITS), count)
+    (first,) = await store.apply([Novel(subject, "n", 60, tuple(marks))], T0)
+    assert isinstance(first, Novelty)
+    assert first.fresh == tuple(marks)
+    others = [mark for mark in range(NOVEL_BITS) if mark not in set(marks)][:count]
+    later = T0 + T0_PANE + 1
+    asked = [
+        Novel(subject, "n", 60, (mark,))
+        for pair in zip(marks, others, strict=True)
+        for mark in pair
+    ]
+    told = await store.apply(asked, later)
+    assert [reading.weight > 0 for reading in told if isinstance(reading, Novelty)] == [
+        False,
+        True,
+    ] * count
+    taken_back = [undo(op, reading) for op, reading in zip(asked, told, strict=True)]
+    await store.apply([op for op in taken_back if op is not None], later)
+    again = await store.apply(asked[:2], later)
+    assert [reading.weight > 0 for reading in again if isinstance(reading, Novelty)] == [
+        False,
+        True,
+    ]
+    assert isinstance(again[1], Novelty)
+    assert again[1].requests == 2
 
 
 async def test_a_board_is_read_in_pages(store: Store, subject: str) -> None:

@@ -83,7 +83,11 @@ counting = st.one_of(
         lambda s, w, m: Novel(s, f"novel{w}", w, tuple(m)),
         subjects,
         windows,
-        st.lists(st.integers(0, 9), min_size=1, max_size=2, unique=True),
+        st.one_of(
+            st.lists(st.integers(0, 9), min_size=1, max_size=2, unique=True),
+            # Enough at once for bitmaps in the place of lists, and for less than that in the next pane.
+            st.builds(range, st.sampled_from([0, 7_400]), st.just(8_000), st.sampled_from([2, 20])),
+        ),
     ),
 )
 shown = st.lists(st.integers(0, 20), max_size=3, unique=True).map(tuple)

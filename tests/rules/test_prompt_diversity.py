@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from proxy.clock import SystemClock
 from proxy.counters.memory import MemoryStore
-from proxy.counters.protocol import Novel, Novelty, Tallied, Tally
+from proxy.counters.protocol import NOVEL_BITS, Novel, Novelty, Tallied, Tally
 from proxy.decision import Finding
 from proxy.facts import Facts, Outcome, Signals
 from proxy.rules.prompt_diversity import PromptDiversity
@@ -33,9 +33,9 @@ def prompts(
 ) -> Iterator[tuple[float, Facts]]:
     """`count` requests, evenly spread, that draw from `distinct` prompts."""
     chosen = random.Random(seed)
-    marks = chosen.sample(range(8192), distinct) if distinct < 8192 else None
+    marks = chosen.sample(range(NOVEL_BITS), distinct) if distinct < NOVEL_BITS else None
     for number in range(count):
-        yield number * every, asks(chosen.choice(marks) if marks else chosen.randrange(8192))
+        yield number * every, asks(chosen.choice(marks) if marks else chosen.randrange(NOVEL_BITS))
 
 
 async def first_found(one: PromptDiversity, requests: Iterator[tuple[float, Facts]]) -> int | None:
@@ -46,7 +46,8 @@ async def first_found(one: PromptDiversity, requests: Iterator[tuple[float, Fact
 
 async def test_a_crawl_is_found_once_there_is_enough_to_judge() -> None:
     everything = (
-        (float(at), asks(mark)) for at, mark in enumerate(random.Random(7).sample(range(8192), 300))
+        (float(at), asks(mark))
+        for at, mark in enumerate(random.Random(7).sample(range(NOVEL_BITS), 300))
     )
     found = await judged(rule(), everything)
     assert [at for at, finding in enumerate(found, 1) if finding][:1] == [200]
@@ -80,7 +81,7 @@ async def test_a_slow_crawl_never_fills_the_floor_of_its_window() -> None:
 async def test_each_subject_has_its_own_count() -> None:
     two = [
         (float(at), asks(mark, account="ab"[at % 2]))
-        for at, mark in enumerate(random.Random(3).sample(range(8192), 300))
+        for at, mark in enumerate(random.Random(3).sample(range(NOVEL_BITS), 300))
     ]
     assert not any(await judged(rule(), two))
     assert any(await judged(rule(per="subnet"), two))
@@ -120,7 +121,7 @@ def connected(*chunks: int) -> Facts:
 def conversations(count: int, turns: int) -> Iterator[tuple[float, Facts]]:
     """Chats of so many turns each: the first words come again with every turn."""
     chosen = random.Random(11)
-    roots = [chosen.randrange(8192) for _ in range(count // turns + 1)]
+    roots = [chosen.randrange(NOVEL_BITS) for _ in range(count // turns + 1)]
     for number in range(count):
         yield number * 20.0, connected(roots[number // turns])
 
@@ -131,14 +132,18 @@ def looked_up(count: int, passages: int) -> Iterator[tuple[float, Facts]]:
     for number in range(count):
         yield (
             number * 20.0,
-            connected(chosen.randrange(8192), *chosen.sample(range(passages), 2)),
+            connected(chosen.randrange(NOVEL_BITS), *chosen.sample(range(passages), 2)),
         )
 
 
-def alone(count: int) -> Iterator[tuple[float, Facts]]:
+MIDNIGHT = 86_400 - T0 % 86_400
+"""Seconds until the pane of a day that T0 stands in has ended."""
+
+
+def alone(count: int, since: float = MIDNIGHT) -> Iterator[tuple[float, Facts]]:
     chosen = random.Random(13)
     for number in range(count):
-        yield number * 20.0, connected(chosen.randrange(8192))
+        yield since + number * 20.0, connected(chosen.randrange(NOVEL_BITS))
 
 
 UNCONNECTED = {"window": "1d", "min_requests": 1000, "max_unconnected": 0.95}
@@ -146,6 +151,12 @@ UNCONNECTED = {"window": "1d", "min_requests": 1000, "max_unconnected": 0.95}
 
 async def test_requests_that_stand_alone_are_found() -> None:
     assert await first_found(rule(**UNCONNECTED), alone(1200)) == 1000
+
+
+async def test_who_begins_just_before_a_pane_ends_is_found_a_little_later() -> None:
+    """Of the first 320 so much counts as the day still covers, though all are of this day."""
+    late = alone(1200, since=MIDNIGHT - 6_400)
+    assert await first_found(rule(**UNCONNECTED), late) == 1055
 
 
 @pytest.mark.parametrize(
@@ -177,7 +188,7 @@ async def departures(one: PromptDiversity, requests: Iterator[tuple[float, Facts
 def a_product(count: int, distinct: int, then: int) -> Iterator[tuple[float, Facts]]:
     """A product with its topics, and on the last day a crawl on the same key."""
     yield from prompts(count, distinct, every=60.0)
-    crawl = random.Random(5).sample(range(8192), then)
+    crawl = random.Random(5).sample(range(NOVEL_BITS), then)
     for number, mark in enumerate(crawl):
         yield count * 60.0 + number * 10.0, asks(mark)
 
@@ -192,7 +203,7 @@ async def test_an_account_that_leaves_its_own_ground_is_found() -> None:
 
 
 async def test_who_has_always_asked_something_new_departs_from_nothing() -> None:
-    everything = random.Random(6).sample(range(8192), 2500)
+    everything = random.Random(6).sample(range(NOVEL_BITS), 2500)
     steady = ((at * 20.0, asks(mark)) for at, mark in enumerate(everything))
     assert not any(await departures(rule(**OWN), steady))
 
