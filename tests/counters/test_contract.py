@@ -434,6 +434,42 @@ async def test_marks_are_known_in_this_pane_and_the_next_however_they_are_kept(
     assert again[1].requests == 2
 
 
+def _new(readings: Sequence[Reading]) -> list[bool]:
+    return [reading.weight > 0 for reading in readings if isinstance(reading, Novelty)]
+
+
+async def test_few_marks_of_a_pane_are_known_after_one_of_many(store: Store, subject: str) -> None:
+    """Bitmaps become a list again."""
+    many, few = tuple(range(0, 4000, 4)), tuple(range(1, 4000, 13))
+    await store.apply([Novel(subject, "n", 60, many)], T0)
+    await store.apply([Novel(subject, "n", 60, few)], T0 + T0_PANE)
+    asked = [Novel(subject, "n", 60, (mark,)) for mark in (*few, 2, 4, 3999)]
+    told = await store.apply(asked, T0 + T0_PANE + 60)
+    assert _new(told) == [False] * len(few) + [True] * 3
+
+
+async def test_of_many_marks_only_those_of_their_own_pane_are_taken_back(
+    store: Store, subject: str
+) -> None:
+    op = Novel(subject, "n", 60, tuple(range(1000)))
+    (noted,) = await store.apply([op], T0)
+    await store.apply([Novel(subject, "n", 60, (1,))], T0 + T0_PANE)
+    taken_back = undo(op, noted)
+    assert taken_back is not None
+    await store.apply([taken_back], T0 + T0_PANE)
+    asked = [Novel(subject, "n", 60, (mark,)) for mark in (1, 5, 5)]
+    assert _new(await store.apply(asked, T0 + T0_PANE)) == [False, True, False]
+
+
+async def test_of_items_seen_at_once_the_least_go_first(store: Store, subject: str) -> None:
+    """Redis and memory must agree on who goes where more come than are kept."""
+    ops = [Distinct(subject, "d", 60, number << 32, most=1) for number in range(40, 0, -1)]
+    await store.apply(ops, T0)
+    asked = [Distinct(subject, "d", 60, number << 32) for number in (40, 8, 7, 1)]
+    told = await store.apply(asked, T0)
+    assert [read.previous for read in told if isinstance(read, Different)] == [T0, T0, None, None]
+
+
 async def test_a_board_is_read_in_pages(store: Store, subject: str) -> None:
     posts = [Post(subject, "b", f"n{n}", "x", 100.0) for n in range(POSTS_MAX + 10)]
     for at, post in enumerate(posts):

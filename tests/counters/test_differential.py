@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from proxy.counters.protocol import (
+    NOVEL_BITS,
     Count,
     Different,
     Distinct,
@@ -41,6 +42,8 @@ from proxy.counters.protocol import (
 from tests.redis_servers import RedisCluster, RedisServer
 
 from .stores import T0, memory_store, redis_store
+
+Move = tuple[float, list[Op], bool]
 
 subjects = st.sampled_from(["a", "b", "ü}"])
 windows = st.sampled_from([1.0, 7.3, 60.0])
@@ -83,11 +86,7 @@ counting = st.one_of(
         lambda s, w, m: Novel(s, f"novel{w}", w, tuple(m)),
         subjects,
         windows,
-        st.one_of(
-            st.lists(st.integers(0, 9), min_size=1, max_size=2, unique=True),
-            # Enough at once for bitmaps in the place of lists, and for less than that in the next pane.
-            st.builds(range, st.sampled_from([0, 7_400]), st.just(8_000), st.sampled_from([2, 20])),
-        ),
+        st.lists(st.integers(0, 9), min_size=1, max_size=2, unique=True),
     ),
 )
 shown = st.lists(st.integers(0, 20), max_size=3, unique=True).map(tuple)
@@ -150,6 +149,25 @@ batches = st.tuples(
 )
 
 
+# One counter of each kind that Redis keeps as a string of its own making: filled, sparse, full again.
+filling = st.builds(
+    lambda start, step: Novel("a", "novel", 60.0, tuple(range(start, NOVEL_BITS, step))),
+    st.sampled_from([0, 1, 7_000]),
+    st.sampled_from([3, 25]),
+)
+sparsely = st.builds(lambda mark: Novel("a", "novel", 60.0, (mark, mark + 25)), st.integers(0, 60))
+sighting = st.builds(
+    lambda item, most: Distinct("a", "distinct", 60.0, item, most),
+    st.sampled_from([*range(50), *(number << 32 for number in range(50))]),
+    st.sampled_from([1, 1, 128]),
+)
+strings = st.tuples(
+    st.sampled_from([0.0, 0.0, 1e-6, 20.0, 60.0, 130.0]),
+    st.one_of(st.lists(st.one_of(filling, sparsely), max_size=3), st.lists(sighting, max_size=40)),
+    st.booleans(),
+)
+
+
 def _taken_back(op: Op, reading: Reading) -> list[Op]:
     match op, reading:
         case Count(), Total():
@@ -163,9 +181,7 @@ def _taken_back(op: Op, reading: Reading) -> list[Op]:
     return []
 
 
-async def _play(
-    stores: Sequence[Store], example: int, moves: Sequence[tuple[float, list[Op], bool]]
-) -> None:
+async def _play(stores: Sequence[Store], example: int, moves: Sequence[Move]) -> None:
     now, back = T0, list[Op]()
     for step, ops, takes_back in moves:
         now += step
@@ -183,8 +199,11 @@ def _renamed(op: Op, example: int) -> Op:
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    "moved", [pytest.param(batches, id="all"), pytest.param(strings, id="strings")]
+)
 def test_every_store_reads_what_memory_reads(
-    shared_redis: RedisServer, shared_cluster: RedisCluster
+    shared_redis: RedisServer, shared_cluster: RedisCluster, moved: st.SearchStrategy[Move]
 ) -> None:
     examples = itertools.count()
     with asyncio.Runner() as runner:
@@ -199,8 +218,8 @@ def test_every_store_reads_what_memory_reads(
         stores = runner.run(make())
 
         @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-        @given(st.lists(batches, max_size=25))
-        def play(moves: list[tuple[float, list[Op], bool]]) -> None:
+        @given(st.lists(moved, max_size=25))
+        def play(moves: list[Move]) -> None:
             runner.run(_play(stores, next(examples), moves))
 
         play()

@@ -12,8 +12,13 @@ import pytest
 
 from proxy.counters.protocol import (
     Count,
+    Different,
     Distinct,
+    Done,
+    Forget,
     Lease,
+    Novel,
+    Novelty,
     Op,
     Raise,
     Reading,
@@ -23,6 +28,7 @@ from proxy.counters.protocol import (
     Seen,
     Take,
     Total,
+    Unnovel,
 )
 from proxy.counters.redis import RedisStore
 from proxy.counters.wire import OnReplies, Wire
@@ -40,6 +46,7 @@ from .stores import T0, redis_store
 WRITES: list[Op] = [
     Count("s", "count", 60),
     Distinct("s", "distinct", 60, 1),
+    Novel("s", "novel", 60, (1,)),
     Take("s", "take", 1, 1, 10),
     Reserve("s", "reserve", 1, 1, 10, 5, "id", 60),
     Lease("s", "lease", 3, "id", 60),
@@ -329,3 +336,18 @@ async def test_a_server_that_evicts_is_named(server: RedisServer) -> None:
         assert list(await store.ready()) == []
         server.command("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
         assert list(await store.ready()) == ["allkeys-lru"]
+
+
+async def test_what_an_earlier_version_has_counted_is_left_to_expire(
+    store: RedisStore, server: RedisServer
+) -> None:
+    """Its hashes, sorted sets and bitmaps stood where other forms stand now, and an upgrade meets them."""
+    server.command("HSET", "x1:{s}:n", "at", "1", "pane", "1")
+    for name in ("n:0", "n:1"):
+        server.command("SETBIT", f"x1:{{s}}:{name}", "8191", "1")
+    server.command("HSET", "x1:{s}:n:n", "at", "1")
+    server.command("ZADD", "x1:{s}:d", "1", "12345678")
+    told = await store.apply([Novel("s", "n", 60, (1,)), Distinct("s", "d", 60, 1)], T0)
+    assert told == [Novelty(1.0, 1, T0, 1000, (1,)), Different(1, T0, None)]
+    undone = [Unnovel("s", "n", 60, 1000, T0, (1,)), Forget("s", "d", 60, 1, T0, None)]
+    assert await store.apply(undone, T0) == [Done(), Done()]
