@@ -2,8 +2,10 @@
 `python -m bench.state`: what accounts leave in Redis, in bytes, with every rule of a policy on.
 
 Each account is filled beyond every bound: more networks, programs, system prompts, end users and languages
-than any rule counts, and prompts of which no two are alike. Real operations of the real rules fill the
-first in a real Redis, which then copies it; bytes are its own `used_memory`, before and after.
+than any rule counts, and prompts of which no two are alike, so many that Redis keeps them as bitmaps.
+Beside it stands what an account of a few such requests leaves. Real operations of the real rules fill the
+first in a real Redis, which then copies it; bytes are its own `used_memory`, before and after. Each rule
+that counts accounts or keys must have left something, or the run fails.
 """
 
 from __future__ import annotations
@@ -13,11 +15,13 @@ import asyncio
 import json
 import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import redis
 
+from bench.every_kind import every_pack, everything
 from bench.processes import LOAD_CORE, free_port, started
 from proxy.counters.protocol import NOVEL_BITS, Op, Raise
 from proxy.counters.redis import RedisStore
@@ -29,6 +33,13 @@ from proxy.policy.shipped import shipped
 START = 1_700_000_000.0
 OWNER = f"key_{0:016d}"
 SERVED = Outcome(refused=False, served=True, usage=Usage(input_tokens=200, output_tokens=150))
+COUNTS_NOTHING = {"datacenter_ip", "listed"}
+"""Kinds that judge a request by itself."""
+TERMS = (
+    ("reasoning", (("reasoning", 9.0),)),
+    ("topics", (("biology", 9.0), ("chemistry", 9.0), ("nuclear", 9.0), ("ai_development", 9.0))),
+)
+"""What all prompts hold, by lexicon."""
 ROUTE = Route("inspected", "openai_chat", "chat", "/v1/chat/completions")
 
 
@@ -41,6 +52,7 @@ def requests_of(count: int) -> Iterator[Facts]:
             key_id=OWNER,
             account=OWNER,
             account_source="file",
+            tier="trial",
             asn=64_496 + number,
             country=f"{chr(65 + number % 26)}{chr(65 + number // 26 % 26)}",
             network_kind="hosting",
@@ -53,7 +65,7 @@ def requests_of(count: int) -> Iterator[Facts]:
             client=f"client-{number}",
             contradictions=("headers",),
             chunks=(number * 6151 % NOVEL_BITS, number * 12_289 % NOVEL_BITS),
-            terms=(("library/lexicons/reasoning.yaml", (("reasoning", 9.0),)),),
+            terms=tuple((f"library/lexicons/{name}", found) for name, found in TERMS),
             marks=(("relays", ("one-api",)), ("pipelines", ("distilabel",))),
         )
         ask = Ask(
@@ -94,6 +106,8 @@ async def fill(url: str, policy: Policy, count: int) -> None:
             subject = rule.subject(facts)
             if subject is None or not subject.startswith(("account:", "api_key:")):
                 continue
+            if rule.applies is not None and not rule.applies(facts):
+                continue
             ops = rule.counters(facts, subject)
             readings = await store.apply(ops, START - seconds)
             if rule.settles:
@@ -113,47 +127,75 @@ def copy(client: redis.Redis, accounts: int) -> None:
         pipeline.execute()
 
 
-def measure(policy: Policy, accounts: int, count: int) -> dict[str, float]:
-    """Bytes and keys an account."""
+def check(client: redis.Redis, policy: Policy) -> None:
+    """Each rule that counts such accounts has left something."""
+    keys = [key.decode() for key in client.keys("x1:*")]
+    facts = next(requests_of(1))
+    for rule in policy.rules:
+        about = (rule.subject(facts) or "").startswith(("account:", "api_key:"))
+        applies = rule.applies is None or rule.applies(facts)
+        if about and applies and rule.kind not in COUNTS_NOTHING:
+            assert any(f":{rule.key}" in key for key in keys), f"nothing counted: {rule.name}"
+
+
+def parts(client: redis.Redis) -> dict[str, int]:
+    """Bytes of each counter of the first account, as Redis tells them: without its tables of keys."""
+    found = {}
+    for key in client.keys("x1:*"):
+        counter = key.decode().partition("}:")[2]
+        found[counter] = int(client.memory_usage(key, samples=0) or 0)
+    return dict(sorted(found.items(), key=lambda part: -part[1]))
+
+
+def measure(policy: Policy, accounts: int, count: int) -> tuple[float, dict[str, int]]:
+    """Bytes an account, and of each counter."""
     port = free_port()
     program = shutil.which("redis-server") or str(Path(sys.executable).parent / "redis-server")
-    command = [
-        program,
-        "--port",
-        str(port),
-        "--bind",
-        "127.0.0.1",
-        "--save",
-        "",
-        "--appendonly",
-        "no",
-    ]
+    command = [program, "--port", str(port), "--bind", "127.0.0.1"]
+    command += ["--save", "", "--appendonly", "no"]
     with started(command, port, LOAD_CORE):
         client = redis.Redis(port=port)
         asyncio.run(fill(f"redis://127.0.0.1:{port}/0", policy, count))
+        check(client, policy)
+        told = parts(client)
         before, first = int(client.info("memory")["used_memory"]), int(client.dbsize())
         copy(client, accounts)
         used = int(client.info("memory")["used_memory"]) - before
         assert client.dbsize() == first * accounts, "a copy failed"
-        return {"bytes": used / (accounts - 1), "keys": float(first)}
+        return used / (accounts - 1), told
+
+
+def policies_of(paths: list[Path], folder: Path) -> dict[str, Policy]:
+    """Those that are named, or the shipped ones and those with everything on."""
+    if paths:
+        return {path.name: load(path) for path in paths}
+    named = {name: load(shipped(name)) for name in ("default.yaml", "strict.yaml")}
+    return {**named, "every kind": everything(folder), "every pack": every_pack(folder)}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.state", description=__doc__)
     parser.add_argument("--accounts", type=int, default=10_000)
-    parser.add_argument("--requests", type=int, default=140, help="of each account")
-    parser.add_argument("--policy", type=Path, action="append")
+    parser.add_argument("--requests", type=int, default=1_200, help="of each full account")
+    parser.add_argument("--few", type=int, default=20, help="requests of each light account")
+    parser.add_argument("--policy", type=Path, action="append", default=[])
+    parser.add_argument("--parts", action="store_true", help="bytes of each counter, too")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    policies = options.policy or [shipped("default.yaml"), shipped("strict.yaml")]
-    found = {}
-    print(f"{options.accounts} accounts, each filled beyond every bound")
-    print("\n| policy | bytes an account | keys an account |\n|---|---|---|")
-    for path in policies:
-        result = found[path.name] = measure(load(path), options.accounts, options.requests)
-        print(f"| `{path.name}` | {result['bytes']:,.0f} | {result['keys']:.1f} |", flush=True)
+    result: dict[str, dict[str, float | dict[str, int]]] = {}
+    print(f"{options.accounts} accounts, of {options.requests} and of {options.few} requests each")
+    print("\n| policy | rules | counters | bytes, full | bytes, few |\n|---|---|---|---|---|")
+    with tempfile.TemporaryDirectory() as folder:
+        for name, policy in policies_of(options.policy, Path(folder)).items():
+            full, told = measure(policy, options.accounts, options.requests)
+            few, _ = measure(policy, options.accounts, options.few)
+            result[name] = {"full": full, "few": few, "parts": told}
+            counted = f"{len(policy.rules)} | {len(told)}"
+            print(f"| `{name}` | {counted} | {full:,.0f} | {few:,.0f} |", flush=True)
+            for counter, size in told.items() if options.parts else ():
+                print(f"    {size:6,d}  {counter}")
     if options.json:
-        options.json.write_text(json.dumps(found, indent=2))
+        options.json.write_text(json.dumps(result, indent=2))
 
 
 if __name__ == "__main__":
