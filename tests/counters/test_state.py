@@ -1,4 +1,4 @@
-"""What an account leaves in Redis stays below 16 KB, with the shipped policies and with every kind of rule."""
+"""An account leaves below 16 KB in Redis, with the shipped policies and with every kind of rule on."""
 
 from __future__ import annotations
 
