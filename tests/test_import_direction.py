@@ -12,6 +12,7 @@ PRODUCT = Path(__file__).parent.parent / "proxy"
 IO = ("aiohttp", "asyncio", "random", "redis", "socket", "structlog", "time", "uvloop")
 FORBIDDEN = {
     "facts.py": IO,
+    "surface.py": (*IO, "proxy.edge", "proxy.policy", "proxy.rules", "proxy.dialects"),
     "decision.py": IO,
     "head.py": IO,
     "errors.py": IO,

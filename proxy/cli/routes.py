@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from proxy.dialects.surface import reference
+from proxy.surface import reference
 
 
 @click.command()

@@ -1,5 +1,5 @@
 """
-Which API surface a request belongs to, matched on the raw path: the table is in `surface.py`.
+Which API surface a request belongs to, matched on the raw path: the table is in `proxy/surface.py`.
 
 A path is known only as it is written there. What some upstream could take for a known one (another case,
 a slash, a dot or something unseen at its end, PUT in place of POST) is refused by name, whatever
@@ -28,9 +28,9 @@ from proxy.dialects.openai_completions import OPENAI_COMPLETIONS
 from proxy.dialects.openai_files import OPENAI_FILES
 from proxy.dialects.openai_inputs import OPENAI_INPUTS
 from proxy.dialects.openai_responses import OPENAI_RESPONSES
-from proxy.dialects.surface import Row, rows
 from proxy.facts import Route
 from proxy.head import RawHeaders
+from proxy.surface import Row, rows
 
 DIALECTS: Final[tuple[Dialect, ...]] = (
     OPENAI_CHAT,

@@ -24,7 +24,7 @@ ReadFile = Callable[[str], tuple[str, str]]
 """A path below the policy's folder → (name for mistakes, text). Raises OSError, UnicodeDecodeError."""
 
 _HOLDS = ("include", "rules", "version")
-_UNPATCHED = ("kind", "name")
+UNPATCHED = ("kind", "name")
 
 
 @dataclass(slots=True)
@@ -165,10 +165,10 @@ def _override(tree: Tree, data: dict[str, Any], gathered: Gathered) -> None:
             message = f"no included rule is called `{name}`"
             tree.mistake(("override", name), message, nearest(name, names), key=True)
         elif isinstance(patch, dict):
-            for one in _UNPATCHED:
+            for one in UNPATCHED:
                 if one in patch:
                     message = f"`{one}` cannot be set otherwise"
                     tree.mistake(("override", name, one), message, key=True)
             spot = rule.spot
-            rule.data = {**rule.data, **{k: v for k, v in patch.items() if k not in _UNPATCHED}}
+            rule.data = {**rule.data, **{k: v for k, v in patch.items() if k not in UNPATCHED}}
             rule.spot = Spot(spot.tree, spot.place, tree, ("override", name), frozenset(patch))

@@ -177,6 +177,10 @@ def _rule(one: RuleData) -> RuleKind | None:
             known = ", ".join(_KINDS)
             near = nearest(str(word), _KINDS)
             spot.mistake(("kind",), f"`kind` must be one of {known}", near)
+            # The rest is read as what was most likely meant: one slip must not hide the others.
+            kind = _KINDS.get((near or "").strip("`"))
+        if kind is not None:
+            validate(spot, kind, {key: value for key, value in item.items() if key != "kind"})
         return None
     return validate(spot, kind, {key: value for key, value in item.items() if key != "kind"})
 

@@ -59,7 +59,9 @@ class RefusalText(BaseModel):
 class Exemption(BaseModel):
     """Traffic that some rules leave alone, until a day."""
 
-    model_config = _STRICT
+    model_config = _STRICT | {
+        "json_schema_extra": {"anyOf": [{"required": ["match"]}, {"required": ["when"]}]}
+    }
 
     name: str = Field(min_length=1, max_length=64)
     match: Match | None = None

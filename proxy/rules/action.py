@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from pydantic import PlainValidator, WithJsonSchema
 
@@ -110,7 +110,7 @@ def _near(word: str) -> str | None:
     return nearest(word, ("allow", "block", "degrade", "delay", "log", "throttle"))
 
 
-_SCHEMA: Final = {
+ACTION_SCHEMA: Final[dict[str, Any]] = {
     "anyOf": [
         {"enum": list(_WORDS)},
         {
@@ -151,5 +151,5 @@ _SCHEMA: Final = {
     ]
 }
 
-ActionField = Annotated[Action, PlainValidator(parse_action), WithJsonSchema(_SCHEMA)]
+ActionField = Annotated[Action, PlainValidator(parse_action), WithJsonSchema(ACTION_SCHEMA)]
 """An action, from a word or a mapping of one key."""

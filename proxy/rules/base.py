@@ -86,6 +86,8 @@ class RuleKind(BaseModel):
     """Whether what it takes is given back at once where one of its counters refuses."""
     plain_limit: ClassVar[bool] = False
     """A limit that callers can know and keep: it may block without a second family's evidence."""
+    schema_also: ClassVar[Mapping[str, Any]] = {}
+    """What the JSON Schema says of its fields together."""
 
     name: str = Field(pattern=_NAME)
     """What events and metrics call the rule: lower-case letters, digits, `.`, `_`, `-`."""

@@ -31,8 +31,8 @@ them declare `profile: gateway`. Anybody may run the programs that also relays r
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar, Final
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Final
 
 from pydantic import Field, model_validator
 
@@ -52,6 +52,9 @@ class ClientFingerprint(Marked):
     kind: ClassVar[str] = "client_fingerprint"
     family: ClassVar[Family] = "client"
     derives: ClassVar[frozenset[Signal]] = frozenset({"client"})
+    schema_also: ClassVar[Mapping[str, Any]] = {
+        "dependentRequired": {"marks": ["max_marked"], "max_marked": ["marks"]}
+    }
 
     window: Duration = 3600.0
     """The time over which requests are counted, `1h`."""

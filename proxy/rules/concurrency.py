@@ -30,8 +30,8 @@ that fans out, an evaluation harness and a batch worker need many. Give them a t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated, ClassVar, Final
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import PlainValidator, WithJsonSchema, field_validator, model_validator
 
@@ -66,6 +66,7 @@ class Concurrency(RuleKind):
     kind: ClassVar[str] = "concurrency"
     family: ClassVar[Family] = "volume"
     plain_limit: ClassVar[bool] = True
+    schema_also: ClassVar[Mapping[str, Any]] = {"properties": {"counts": {"const": "admitted"}}}
     settles: ClassVar[bool] = True
     leases: ClassVar[bool] = True
 

@@ -34,13 +34,14 @@ from proxy.decision import Family, Finding, Scalar
 from proxy.facts import NETWORK_KINDS, Facts
 from proxy.nearest import nearest
 from proxy.rules.base import RuleKind
-from proxy.rules.fields import Names, Numbers, one_of, wrong
+from proxy.rules.fields import ASN_SCHEMA, Names, Numbers, one_of, wrong
+from proxy.rules.match import COUNTRY, Countries
 
 DEFAULT_KINDS: Final = ("hosting", "tor", "vpn")
 Kinds = Annotated[
     Names, WithJsonSchema(one_of(kind for kind in NETWORK_KINDS if kind != "unknown"))
 ]
-_COUNTRY = re.compile(r"[A-Z]{2}").fullmatch
+_COUNTRY = re.compile(COUNTRY).fullmatch
 
 
 class DatacenterIp(RuleKind):
@@ -51,9 +52,9 @@ class DatacenterIp(RuleKind):
 
     kinds: Kinds | None = None
     """Kinds of network that fire; hosting, tor and vpn where no kinds, asns or countries are given."""
-    asns: Numbers | None = None
+    asns: Annotated[Numbers, WithJsonSchema(ASN_SCHEMA)] | None = None
     """Autonomous systems that fire, by number."""
-    countries: Names | None = None
+    countries: Countries | None = None
     """Countries that fire, as two capital letters in quotes: `"NO"`. Approximate."""
     per: Names = ("address",)
     """Whom a `block: {for: …}` bans."""

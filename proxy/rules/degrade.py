@@ -109,6 +109,21 @@ _ONE_SCHEMA: Final[dict[str, Any]] = {
         _valued("pace", {"type": "string", "pattern": RATE_PATTERN}),
     ]
 }
+
+
+def _once(word: str) -> dict[str, Any]:
+    named = {"const": word} if word in _FLAGS else {"type": "object", "required": [word]}
+    return {"contains": named, "minContains": 0, "maxContains": 1}
+
+
 DEGRADE_SCHEMA: Final[dict[str, Any]] = {
-    "anyOf": [_ONE_SCHEMA, {"type": "array", "items": _ONE_SCHEMA, "minItems": 1}]
+    "anyOf": [
+        _ONE_SCHEMA,
+        {
+            "type": "array",
+            "items": _ONE_SCHEMA,
+            "minItems": 1,
+            "allOf": [_once(word) for word in DEGRADATIONS],
+        },
+    ]
 }

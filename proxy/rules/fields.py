@@ -112,30 +112,37 @@ RateField = Annotated[
 """A rate, from `60/minute`."""
 
 
-def one_of(words: Iterable[str]) -> dict[str, Any]:
+def one_of(words: Iterable[str], *, unique: bool = False) -> dict[str, Any]:
     """The JSON Schema of one of these words, or a list of them."""
-    one = {"enum": list(words)}
-    return {"anyOf": [one, {"type": "array", "items": one, "minItems": 1}]}
+    return one_or_more({"enum": list(words)}, unique=unique)
+
+
+def one_or_more(one: dict[str, Any], *, unique: bool = False) -> dict[str, Any]:
+    """The JSON Schema of one such value, or a list of them."""
+    listed: dict[str, Any] = {"type": "array", "items": one, "minItems": 1}
+    return {"anyOf": [one, listed | {"uniqueItems": True} if unique else listed]}
+
+
+ASN_SCHEMA: Final = one_or_more({"type": "integer", "minimum": 1, "maximum": 2**32 - 1})
+"""The JSON Schema of one AS number or a list of them."""
+
+
+def patterned(pattern: str) -> WithJsonSchema:
+    """Makes the JSON Schema of `Names` say what form each has."""
+    return WithJsonSchema(one_or_more({"type": "string", "pattern": pattern}))
 
 
 _WORD: Final = {"type": "string", "minLength": 1}
 Names = Annotated[
     tuple[str, ...],
     PlainValidator(_names),
-    WithJsonSchema({"anyOf": [_WORD, {"type": "array", "items": _WORD, "minItems": 1}]}),
+    WithJsonSchema(one_or_more(_WORD)),
 ]
 """One word or a list of words."""
 
 Numbers = Annotated[
     tuple[int, ...],
     PlainValidator(_numbers),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": "integer"},
-                {"type": "array", "items": {"type": "integer"}, "minItems": 1},
-            ]
-        }
-    ),
+    WithJsonSchema(one_or_more({"type": "integer"})),
 ]
 """One whole number or a list of them."""

@@ -47,9 +47,9 @@ those, and block accounts and keys. A fingerprint or a template may be shared by
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any, ClassVar, Final, Self
+from typing import Annotated, Any, ClassVar, Final, Self
 
 from pydantic import field_validator, model_validator
 
@@ -69,7 +69,7 @@ from proxy.lists import (
 )
 from proxy.nearest import nearest
 from proxy.rules.base import Place, RuleKind
-from proxy.rules.fields import Names, wrong
+from proxy.rules.fields import Names, patterned, wrong
 from proxy.signals.wants import Mistaken
 
 _SIGNALS: Final[dict[str, Signal]] = {
@@ -79,7 +79,8 @@ _SIGNALS: Final[dict[str, Signal]] = {
 }
 _HIDDEN: Final = frozenset({"address", "model", "network"})
 """What a finding does not repeat: events show addresses as they are set to, and no caller's text."""
-_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}").fullmatch
+_LIST: Final = "[a-z0-9][a-z0-9._-]{0,63}"
+_NAME = re.compile(_LIST).fullmatch
 
 
 class Listed(RuleKind):
@@ -87,10 +88,13 @@ class Listed(RuleKind):
 
     kind: ClassVar[str] = "listed"
     family: ClassVar[Family] = "listed"
+    schema_also: ClassVar[Mapping[str, Any]] = {
+        "anyOf": [{"required": ["file"]}, {"required": ["redis_set"]}]
+    }
 
     file: Names | None = None
     """Files of entries beside the policy: one, or several."""
-    redis_set: Names | None = None
+    redis_set: Annotated[Names, patterned(f"^{_LIST}$")] | None = None
     """Lists in Redis: `resold-keys` is the key `excise:list:resold-keys`."""
     kinds: Names | None = None
     """What entries may name; where absent what the files name, and of a list in Redis what the identity

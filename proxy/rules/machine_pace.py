@@ -33,9 +33,9 @@ low, and let another sign or another family of evidence decide.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import ClassVar, Final, Literal
+from typing import Any, ClassVar, Final, Literal
 
 from pydantic import Field, model_validator
 
@@ -49,6 +49,7 @@ EARLY: Final = (1,)
 RIDING_SHARE: Final = 0.9
 BUSY_SHARE: Final = 0.5
 """An hour is busy that has at least so much of an hour's mean."""
+_SIGNS: Final = ("min_variation", "max_busy_hours", "riding", "max_early")
 LONGEST_WAIT: Final = 3600.0
 
 
@@ -58,6 +59,10 @@ class MachinePace(RuleKind):
     kind: ClassVar[str] = "machine_pace"
     family: ClassVar[Family] = "volume"
     settles: ClassVar[bool] = True
+    schema_also: ClassVar[Mapping[str, Any]] = {
+        "anyOf": [{"required": [name]} for name in _SIGNS],
+        "dependentRequired": {"riding": ["max_riding_hours"], "max_riding_hours": ["riding"]},
+    }
 
     window: Duration = 86_400.0
     """The time over which early retries are counted, `1d`."""
@@ -82,8 +87,7 @@ class MachinePace(RuleKind):
     def _check_signs(self) -> MachinePace:
         if (self.riding is None) != (self.max_riding_hours is None):
             raise wrong("`riding` and `max_riding_hours` go together")
-        signs = (self.min_variation, self.max_busy_hours, self.riding, self.max_early)
-        given = len(signs) - signs.count(None)
+        given = sum(getattr(self, name) is not None for name in _SIGNS)
         if not given:
             raise wrong("needs at least one sign, such as `max_busy_hours`")
         if self.min_signs > given:

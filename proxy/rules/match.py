@@ -31,8 +31,8 @@ from proxy.facts import (
     PROFILES,
     Facts,
 )
-from proxy.nearest import nearest
-from proxy.rules.fields import Names, wrong
+from proxy.rules.fields import ASN_SCHEMA, Names, patterned, wrong
+from proxy.surface import rows
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Fact = str | bool | None
@@ -69,14 +69,13 @@ _OF_BODY: Final[dict[str, Callable[[Facts], Fact]]] = {
 }
 
 
-_ASN: Final = {"type": "integer", "minimum": 1, "maximum": 2**32 - 1}
-Asns = Annotated[
-    tuple[int, ...],
-    WithJsonSchema({"anyOf": [_ASN, {"type": "array", "items": _ASN, "minItems": 1}]}),
-]
+Asns = Annotated[tuple[int, ...], WithJsonSchema(ASN_SCHEMA)]
 """One AS number or a list of them."""
 
-_COUNTRY = re.compile(r"[A-Z]{2}").fullmatch
+COUNTRY: Final = "[A-Z]{2}"
+_COUNTRY = re.compile(COUNTRY).fullmatch
+Countries = Annotated[Names, patterned(f"^{COUNTRY}$")]
+"""One country of ISO 3166-1 or a list of them."""
 
 CLOSED: Final[dict[str, frozenset[str]]] = {
     "account_source": frozenset(ACCOUNT_SOURCES),
@@ -86,6 +85,9 @@ CLOSED: Final[dict[str, frozenset[str]]] = {
     "profile": frozenset(PROFILES),
 }
 """Facts that have one of a few words: any other one is a slip of the pen, and would never match."""
+
+ROUTES: Final = frozenset({row.template for row in rows()} | {"unknown"})
+"""Paths of the table of routes, and the word for all others."""
 
 
 class Match(BaseModel):
@@ -100,7 +102,7 @@ class Match(BaseModel):
     address: Names | None = None
     api_key: Names | None = None
     asn: Asns | None = None
-    country: Names | None = None
+    country: Countries | None = None
     """Two capital letters of ISO 3166-1, quoted where YAML could read them otherwise: `"NO"`."""
     dialect: Names | None = None
     model: Names | None = None
@@ -111,6 +113,7 @@ class Match(BaseModel):
     operation: Names | None = None
     profile: Names | None = None
     route: Names | None = None
+    """A path of the table that `excise routes` prints, or `unknown`."""
     stream: bool | None = Field(default=None, strict=True)
     tier: Names | None = None
     not_: Match | None = Field(default=None, alias="not")
@@ -131,6 +134,15 @@ class Match(BaseModel):
             if word not in known:
                 message = f"must be one of {', '.join(sorted(known))}"
                 raise wrong(message, (at,), nearest(word, known))
+        return value
+
+    @field_validator("route")
+    @classmethod
+    def _check_route(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        for at, text in enumerate(value or ()):
+            if text not in ROUTES:
+                message = "must be a path of the table that `excise routes` prints, or `unknown`"
+                raise wrong(message, (at,), nearest(text, ROUTES))
         return value
 
     @field_validator("asn", mode="before")

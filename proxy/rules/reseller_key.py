@@ -26,9 +26,9 @@ while travelling, or a mobile app that calls the API itself. Ask such customers 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import Annotated, ClassVar, Final
+from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import Field, field_validator, model_validator
 
@@ -36,7 +36,7 @@ from proxy.counters.protocol import Different, Distinct, Op, Reading
 from proxy.decision import Family, Finding, Scalar
 from proxy.facts import Facts, Signal
 from proxy.rules.base import RuleKind
-from proxy.rules.fields import Duration, Names, wrong
+from proxy.rules.fields import Duration, Names, patterned, wrong
 from proxy.rules.items import item
 from proxy.rules.subjects import KEY_ID
 
@@ -71,6 +71,9 @@ class ResellerKey(RuleKind):
 
     kind: ClassVar[str] = "reseller_key"
     family: ClassVar[Family] = "client"
+    schema_also: ClassVar[Mapping[str, Any]] = {
+        "anyOf": [{"required": [name]} for name in (*(f"max_{one}" for one in _COUNTED), "key_ids")]
+    }
 
     window: Duration = 86_400.0
     """The time over which they are counted, `1d`."""
@@ -90,7 +93,7 @@ class ResellerKey(RuleKind):
     """Languages or scripts of the prompts."""
     min_exceeded: int = Field(default=1, ge=1, le=7, strict=True)
     """How many of these bounds must be passed at once."""
-    key_ids: Names | None = None
+    key_ids: Annotated[Names, patterned("^key_[a-z2-7]{16}$")] | None = None
     """Ids of keys (`key_…`) that are known to be resold: they fire at once."""
     per: Names = ("api_key",)
     """Whose callers are counted."""

@@ -70,16 +70,22 @@ def parse_tiered(value: object, parse: Callable[[object], V]) -> Tiered[V]:
     return Tiered(by, values, one(value["else"], ("else",)))
 
 
+def _tiers(by: dict[str, Any], one: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": {"by": by},
+        "required": ["by", "else"],
+        "additionalProperties": one,
+    }
+
+
 def tiered_schema(one: dict[str, Any]) -> dict[str, Any]:
     """The JSON Schema of one such value, or of a mapping of tiers to them."""
     return {
         "anyOf": [
             one,
-            {
-                "type": "object",
-                "properties": {"by": {"enum": list(BY)}},
-                "required": ["by", "else"],
-                "additionalProperties": one,
-            },
+            _tiers({"enum": [name for name in BY if name != "profile"]}, one),
+            _tiers({"const": "profile"}, one)
+            | {"propertyNames": {"enum": ["by", *PROFILES, "else"]}},
         ]
     }

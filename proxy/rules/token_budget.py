@@ -58,9 +58,9 @@ their own by `per: address`, or name your customers in the accounts file.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Annotated, ClassVar, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import Field, PlainValidator, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
@@ -123,6 +123,7 @@ class TokenBudget(RuleKind):
     kind: ClassVar[str] = "token_budget"
     family: ClassVar[Family] = "volume"
     plain_limit: ClassVar[bool] = True
+    schema_also: ClassVar[Mapping[str, Any]] = {"properties": {"counts": {"const": "admitted"}}}
     settles: ClassVar[bool] = True
     estimates: ClassVar[bool] = True
     all_or_none: ClassVar[bool] = True

@@ -5,8 +5,8 @@ import re
 import pytest
 
 from proxy.dialects.routes import DIALECTS, VARIANT, dialect, dialect_for_errors, find_route
-from proxy.dialects.surface import rows
 from proxy.facts import ALSO_SERVED, OPERATIONS, Route
+from proxy.surface import rows
 
 
 @pytest.mark.parametrize(
