@@ -215,8 +215,8 @@ OTHER_EVENTS: Final[dict[str, tuple[Level, str, tuple[str, ...]]]] = {
     ),
     "policy_warning": (
         "warning",
-        "something in the policy has no effect",
-        ("file", "line", "column", "message"),
+        "something in the policy can hardly be meant so: [warnings](check.md)",
+        ("file", "line", "column", "code", "message"),
     ),
     "banned": ("warning", "a rule, suspicion or an operator bans a subject", _NOTICE),
     "ban_lifted": ("info", "an operator lifts a ban", _NOTICE),

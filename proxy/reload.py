@@ -26,7 +26,8 @@ from proxy.metrics import Metrics
 from proxy.networks.load import Sources, files_of, load_networks
 from proxy.networks.lookup import Networks
 from proxy.pipeline import Pipeline
-from proxy.policy.load import PolicyError, load, warnings
+from proxy.policy.analysis import analyse
+from proxy.policy.load import PolicyError, load, load_source
 from proxy.policy.model import Policy
 
 T = TypeVar("T")
@@ -238,12 +239,13 @@ class InForce:
         policy, mode = self._pipeline.policy, self._pipeline.mode_in_force
         self._metrics.policy(policy.digest, mode)
         self._readiness.note("mode", mode)
-        with suppress(OSError):
-            for one in warnings(policy, self._policy_path, self._clock.now()):
+        with suppress(PolicyError):  # changed for the worse meanwhile: the next look tells
+            for one in analyse(load_source(self._policy_path), self._clock.now()):
                 self._log.say(
                     "policy_warning",
                     file=one.file,
                     line=one.line,
                     column=one.column,
+                    code=one.code,
                     message=one.message,
                 )

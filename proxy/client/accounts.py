@@ -16,7 +16,7 @@ from __future__ import annotations
 import datetime
 import ipaddress
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from proxy.client.address import Network, parsed
 from proxy.errors import ConfigurationError
 from proxy.facts import PROFILES
 from proxy.nearest import nearest
+from proxy.policy.mistake import MistakenFileError
 from proxy.policy.yamltree import Tree, read_tree
 
 _FIELDS = ("account", "keys", "networks", "profile", "since", "tier")
@@ -55,11 +56,21 @@ class Account:
 class Accounts:
     """Key id → account. Immutable."""
 
-    __slots__ = ("_by_key", "count")
+    __slots__ = ("_by_key", "listed")
 
-    def __init__(self, by_key: Mapping[str, Account], count: int) -> None:
+    def __init__(self, by_key: Mapping[str, Account], listed: Sequence[Account] = ()) -> None:
         self._by_key = dict(by_key)
-        self.count = count
+        self.listed = tuple(listed)
+        """All, in the file's order, those without a key among them."""
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return len(self.listed)
+
+    def keys(self) -> Iterator[tuple[str, Account]]:
+        """Each key's id, and whose it is."""
+        yield from self._by_key.items()
 
     def of_key(self, key_id: str) -> Account | None:
         """The account that a key belongs to."""
@@ -76,7 +87,7 @@ def load_accounts(path: Path) -> Accounts:
     tree = read_tree(text, str(path))
     accounts = _Reader(tree).accounts() if not tree.mistakes else None
     if tree.mistakes or accounts is None:
-        raise ConfigurationError("\n".join(map(str, sorted(tree.mistakes))))
+        raise MistakenFileError(sorted(tree.mistakes))
     return accounts
 
 
@@ -85,12 +96,13 @@ class _Reader:
         self._tree = tree
         self._by_key: dict[str, Account] = {}
         self._names: set[str] = set()
+        self._listed: list[Account] = []
 
     def accounts(self) -> Accounts:
         tree, data = self._tree, self._tree.data
         if not isinstance(data, dict) or data.get("version") != 1:
             tree.mistake((), "an accounts file begins with `version: 1`")
-            return Accounts({}, 0)
+            return Accounts({})
         for key in data.keys() - {"version", "accounts"}:
             tree.mistake(
                 (key,), f"`{key}` is not known here", nearest(key, ("accounts",)), key=True
@@ -98,10 +110,10 @@ class _Reader:
         listed = data.get("accounts")
         if not isinstance(listed, list):
             tree.mistake(("accounts",), "`accounts` must be a list")
-            return Accounts({}, 0)
+            return Accounts({})
         for at, item in enumerate(listed):
             self._account(item, at)
-        return Accounts(self._by_key, len(listed))
+        return Accounts(self._by_key, self._listed)
 
     def _account(self, item: Any, at: int) -> None:
         tree, place = self._tree, ("accounts", at)
@@ -124,11 +136,9 @@ class _Reader:
             tree.mistake((*place, "profile"), message, near)
         if name is not None:
             self._names.add(name)
-            self._keys(
-                item,
-                at,
-                Account(name, tier, profile, self._networks(item, at), self._since(item, at)),
-            )
+            networks, since = self._networks(item, at), self._since(item, at)
+            self._listed.append(Account(name, tier, profile, networks, since))
+            self._keys(item, at, self._listed[-1])
 
     def _word(self, item: dict[str, Any], field: str, at: int) -> str | None:
         value = item.get(field)

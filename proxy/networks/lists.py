@@ -29,6 +29,7 @@ from proxy.nearest import nearest
 from proxy.networks.info import Mark
 from proxy.networks.layer import Layer, layer_of
 from proxy.networks.table import Network
+from proxy.policy.mistake import MistakenFileError
 from proxy.policy.yamltree import Tree, read_tree
 from proxy.value import value
 
@@ -60,7 +61,7 @@ def load_list(today: datetime.date, path: Path) -> NetworkList:
     tree = read_tree(text, str(path))
     read = _Reader(tree, path, today).read() if not tree.mistakes else None
     if tree.mistakes or read is None:
-        raise ConfigurationError("\n".join(map(str, sorted(tree.mistakes))))
+        raise MistakenFileError(sorted(tree.mistakes))
     return read
 
 

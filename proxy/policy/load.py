@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from proxy.decision import Verb
 from proxy.nearest import nearest
 from proxy.policy.include import Gathered, ReadFile, RuleData, gather, joined
 from proxy.policy.mistake import Mistake
 from proxy.policy.model import Policy
 from proxy.policy.places import OURS, Spot, validate
 from proxy.policy.shipped import LIBRARY, shipped
-from proxy.policy.suspicion import FAMILIES_TO_BLOCK, NAME
+from proxy.policy.suspicion import NAME
 from proxy.policy.yamltree import Path as Place
 from proxy.policy.yamltree import Tree, read_tree
 from proxy.rules import RULE_KINDS
@@ -30,8 +30,24 @@ class PolicyError(Exception):
         self.mistakes = mistakes
 
 
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A sound policy, and where it stands."""
+
+    policy: Policy
+    tree: Tree
+    """Of the main file."""
+    spots: tuple[Spot, ...]
+    """Of its rules, in their order."""
+
+
 def load(path: Path) -> Policy:
     """Load a policy file. Raises PolicyError with all mistakes, an unreadable file among them."""
+    return load_source(path).policy
+
+
+def load_source(path: Path) -> Source:
+    """The same, with its places. Raises PolicyError."""
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError:
@@ -39,7 +55,7 @@ def load(path: Path) -> Policy:
     except OSError as error:
         reason = error.strerror or "unreadable"
         raise PolicyError((Mistake(str(path), 1, 1, f"cannot be read: {reason}"),)) from None
-    return parse(text, str(path), lambda name: _read_below(path.parent, name))
+    return _source(text, str(path), lambda name: _read_below(path.parent, name))
 
 
 def _read_below(folder: Path, name: str) -> tuple[str, str]:
@@ -61,6 +77,10 @@ def parse(text: str, file: str, read: ReadFile = _read_nothing) -> Policy:
 
     Raises PolicyError.
     """
+    return _source(text, file, read).policy
+
+
+def _source(text: str, file: str, read: ReadFile) -> Source:
     tree = read_tree(text, file)
     data = tree.data
     if not tree.mistakes and not isinstance(data, dict):
@@ -84,28 +104,8 @@ def parse(text: str, file: str, read: ReadFile = _read_nothing) -> Policy:
     digest = hashlib.sha256("\0".join((text, *gathered.texts)).encode()).hexdigest()
     fields = {name: getattr(policy, name) for name in Policy.model_fields}
     fields |= {"rules": rules, "digest": f"sha256:{digest}", "files": tuple(gathered.paths)}
-    return Policy.model_construct(**fields)
-
-
-def warnings(policy: Policy, path: Path, now: float) -> list[Mistake]:
-    """What a policy may hold, but hardly on purpose, each with its place."""
-    tree = read_tree(path.read_text(encoding="utf-8"), str(path))
-    before = len(tree.mistakes)
-    for at, exemption in enumerate(policy.exemptions):
-        if exemption.ended(now):
-            message = f"exemption `{exemption.name}` ended on {exemption.until}; it lifts nothing"
-            tree.mistake(("exemptions", at, "until"), message)
-    most = sum(rule.score or 0.0 for rule in policy.rules)
-    families = set(policy.scoring.values())
-    for at, threshold in enumerate(policy.suspicion.thresholds):
-        place: Place = ("suspicion", "thresholds", at, "at")
-        if threshold.at > most:
-            tree.mistake(place, f"`at` is never reached: all scores together come to {most:g}")
-        elif threshold.action.strongest is Verb.BLOCK and len(families) < FAMILIES_TO_BLOCK:
-            tree.mistake(
-                place, "`at` never blocks: a block needs two families of evidence that score"
-            )
-    return tree.mistakes[before:]
+    spots = tuple(one.spot for one in gathered.rules)
+    return Source(Policy.model_construct(**fields), tree, spots)
 
 
 def _refuse_nothing(tree: Tree, value: Any, place: Place) -> None:

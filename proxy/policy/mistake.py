@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+from proxy.errors import ConfigurationError
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -14,7 +17,17 @@ class Mistake:
     column: int
     message: str
     suggestion: str | None = None
+    code: str = ""
+    """Of a warning: what docs/check.md explains."""
 
     def __str__(self) -> str:
         hint = f" (did you mean {self.suggestion}?)" if self.suggestion else ""
         return f"{self.file}:{self.line}:{self.column}: {self.message}{hint}"
+
+
+class MistakenFileError(ConfigurationError):
+    """A file beside the policy that cannot be used, with every mistake that it holds."""
+
+    def __init__(self, mistakes: Iterable[Mistake]) -> None:
+        self.mistakes = tuple(mistakes)
+        super().__init__("\n".join(map(str, self.mistakes)))

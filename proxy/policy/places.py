@@ -61,10 +61,18 @@ class Spot:
         offset: int | None = None,
     ) -> None:
         """Note a mistake at a path below the spot, `offset` characters into the text there."""
-        tree, place = self.tree, self.place
-        if self.patch is not None and path and path[0] in self.patched:
-            tree, place = self.patch, self.patch_place
+        tree, place = self._of(path)
         tree.mistake((*place, *path), message, suggestion, key=key, offset=offset)
+
+    def at(self, path: Place, *, key: bool = False) -> tuple[str, int, int]:
+        """File, line and column of a path below the spot; of what it stands in where it is absent."""
+        tree, place = self._of(path)
+        return (tree.file, *tree.place((*place, *path), key=key))
+
+    def _of(self, path: Place) -> tuple[Tree, Place]:
+        if self.patch is not None and path and path[0] in self.patched:
+            return self.patch, self.patch_place
+        return self.tree, self.place
 
 
 def validate(spot: Spot, model: type[Model], data: dict[str, Any]) -> Model | None:

@@ -46,6 +46,8 @@ class Threshold(BaseModel):
     at: float = Field(gt=0, le=10_000, strict=True)
     """The suspicion from which on it is done."""
     action: ActionField
+    acknowledge_single_family: str | None = Field(default=None, min_length=1)
+    """Why one family's evidence alone may reach it, though it refuses; a block still needs a second."""
 
 
 class Suspicion(BaseModel):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.policy.load import PolicyError, load, parse, warnings
+from proxy.policy.load import PolicyError, load, parse
 
 HERE = Path(__file__).parent
 GOOD = sorted((HERE / "good").glob("*.yaml"))
@@ -97,37 +97,3 @@ def test_the_digest_follows_the_content() -> None:
     first, second = parse("version: 1\n", "a"), parse("version: 1\nmode: shadow\n", "a")
     assert first.digest != second.digest
     assert first.digest == parse("version: 1\n", "b").digest
-
-
-def test_an_exemption_whose_day_is_over_is_warned_of(tmp_path: Path) -> None:
-    file = tmp_path / "p.yaml"
-    text = (HERE / "good" / "every_field.yaml").read_text().replace("2099-12-31", "2020-01-01")
-    file.write_text(text)
-    policy = load(file)
-    (ended,) = warnings(policy, file, 1_800_000_000.0)
-    assert "nightly-evals" in ended.message
-    assert ended.line == 12
-    assert warnings(policy, file, 1_500_000_000.0) == []
-
-
-@pytest.mark.parametrize(
-    ("threshold", "said"),
-    [
-        ("{at: 30, action: throttle}", "never reached: all scores together come to 25"),
-        ("{at: 20, action: block}", "a block needs two families of evidence that score"),
-        ("{at: 25, action: throttle}", None),
-    ],
-)
-def test_thresholds_that_nothing_reaches_are_warned_of(
-    tmp_path: Path, threshold: str, said: str | None
-) -> None:
-    file = tmp_path / "p.yaml"
-    file.write_text(
-        "version: 1\nrules:\n"
-        "  - {name: a, kind: rate_limit, per: account, limit: 1/hour, score: 15}\n"
-        "  - {name: b, kind: rate_limit, per: api_key, limit: 1/hour, score: 10}\n"
-        f"suspicion:\n  thresholds:\n    - {threshold}\n"
-    )
-    told = [str(warning) for warning in warnings(load(file), file, 0.0)]
-    assert [said in line and ":7:" in line for line in told if said] == ([True] if said else [])
-    assert len(told) == (said is not None)
