@@ -10,6 +10,7 @@ from proxy.cli.background import background
 from proxy.cli.bans import allow, bans
 from proxy.cli.check import check
 from proxy.cli.demo import demo
+from proxy.cli.diff import diff
 from proxy.cli.explain import explain
 from proxy.cli.forget import forget
 from proxy.cli.key_id import key_id
@@ -29,6 +30,7 @@ def main() -> None:
 
 main.add_command(serve)
 main.add_command(check)
+main.add_command(diff)
 main.add_command(rules)
 main.add_command(routes)
 main.add_command(schema)

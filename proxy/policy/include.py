@@ -47,6 +47,8 @@ class Gathered:
     paths: list[str] = field(default_factory=list)
     """Where they were read."""
     trees: list[Tree] = field(default_factory=list)
+    data: dict[str, Any] = field(default_factory=dict)
+    """What the files hold that rules name, by the names that rules give them."""
 
 
 def gather(tree: Tree, read: ReadFile) -> Gathered:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -39,6 +40,8 @@ class Source:
     """Of the main file."""
     spots: tuple[Spot, ...]
     """Of its rules, in their order."""
+    data: Mapping[str, Any]
+    """What the files hold that its rules name, by the names that rules give them."""
 
 
 def load(path: Path) -> Policy:
@@ -105,7 +108,7 @@ def _source(text: str, file: str, read: ReadFile) -> Source:
     fields = {name: getattr(policy, name) for name in Policy.model_fields}
     fields |= {"rules": rules, "digest": f"sha256:{digest}", "files": tuple(gathered.paths)}
     spots = tuple(one.spot for one in gathered.rules)
-    return Source(Policy.model_construct(**fields), tree, spots)
+    return Source(Policy.model_construct(**fields), tree, spots, gathered.data)
 
 
 def _refuse_nothing(tree: Tree, value: Any, place: Place) -> None:
@@ -159,6 +162,7 @@ def _with_data(rule: RuleKind, spot: Spot, gathered: Gathered, read: ReadFile) -
         gathered.trees.append(tree)
         gathered.paths.append(file)
         gathered.texts.append(text)
+        gathered.data[name] = tree.data
         if not tree.mistakes:
             rule = rule.with_data(name, tree.data, tree.mistake)
     for place, message, near in rule.unheld():

@@ -194,7 +194,9 @@ class Match(BaseModel):
 
     def canonical(self) -> str:
         """One text for one meaning, for hashing what changes counting."""
-        given = sorted((name, getattr(self, name)) for name in self.model_fields_set - {"not_"})
+        given = sorted(
+            (name, _sorted(getattr(self, name))) for name in self.model_fields_set - {"not_"}
+        )
         inner = self.not_.canonical() if self.not_ is not None else ""
         return f"{given}!{inner}"
 
@@ -221,6 +223,11 @@ class Match(BaseModel):
             inner = _all_of(self.not_._tests())  # noqa: SLF001 - its own class
             tests.append(_negated(inner))
         return tests
+
+
+def _sorted(given: Any) -> Any:
+    """Values in one order, for their order means nothing."""
+    return tuple(sorted(set(given))) if isinstance(given, tuple) else given
 
 
 def _one_of(of: Callable[[Facts], Fact], wanted: frozenset[Fact]) -> Test:

@@ -46,4 +46,9 @@ def _shown(field: FieldInfo) -> str:
         return ""
     if isinstance(default, tuple):
         return ", ".join(f"`{one}`" for one in default)
-    return f"`{duration_text(default) if _DURATION in field.metadata else default}`"
+    return f"`{duration_text(default) if is_duration(field) else default}`"
+
+
+def is_duration(field: FieldInfo) -> bool:
+    """Whether a field's number is one of seconds."""
+    return _DURATION in field.metadata

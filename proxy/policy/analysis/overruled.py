@@ -64,10 +64,11 @@ def _pairs(
         )
 
 
-def flows(rule: RuleKind) -> list[Flow]:
-    """What a limit of requests, of tokens or of slots lets pass, window by window."""
+def flows(rule: RuleKind, *, waiting: bool = True) -> list[Flow]:
+    """What a limit of requests, of tokens or of slots lets pass, window by window; with `waiting` what it
+    holds back and lets pass then counts as well."""
     does = rule.does
-    waits = does.at_most if does.verb is Verb.DELAY else 0.0
+    waits = does.at_most if waiting and does.verb is Verb.DELAY else 0.0
     if isinstance(rule, RateLimit):
         return [_flow(rule.limit, rule.burst, 10, waits)]
     if isinstance(rule, TokenBudget):

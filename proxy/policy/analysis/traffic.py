@@ -102,10 +102,11 @@ def has_subject(route: Route, name: str) -> bool:
 
 def counts_on(rule: RuleKind, route: Route) -> bool:
     """Whether a rule counts a request on a route that shows all that one can."""
-    return bool(rule.counters(_rich(rule, route), "account:sample"))
+    return bool(rule.counters(rich(route), "account:sample"))
 
 
-def _rich(rule: RuleKind, route: Route) -> Facts:
+def rich(route: Route) -> Facts:
+    """A request on a route that shows all that one can."""
     inspected = route.kind == "inspected"
     more: dict[str, Any] = {"ask": _ASK, "signals": _SIGNALS} if inspected else {}
     return Facts(_CLIENT, route, end_user="eu_sample", request_bytes=1, id="sample", **more)
