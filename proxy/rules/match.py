@@ -31,6 +31,7 @@ from proxy.facts import (
     PROFILES,
     Facts,
 )
+from proxy.nearest import nearest
 from proxy.rules.fields import ASN_SCHEMA, Names, patterned, wrong
 from proxy.surface import rows
 

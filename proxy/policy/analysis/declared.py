@@ -11,11 +11,11 @@ import ipaddress
 from collections.abc import Iterable, Sequence
 
 from proxy.client.accounts import Account
+from proxy.nearest import nearest
 from proxy.policy.analysis.limits import tiers_of
 from proxy.policy.analysis.told import Told
 from proxy.policy.places import Spot
 from proxy.policy.yamltree import Path as Place
-from proxy.nearest import nearest
 from proxy.rules.match import Match
 from proxy.rules.subjects import KEY_ID
 
