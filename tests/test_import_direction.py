@@ -49,6 +49,8 @@ FORBIDDEN = {
     "counters/states.py": IO,
     "counters/codec.py": IO,
     "counters/bounds.py": IO,
+    "client/accounts_import.py": IO,
+    "client/csv_cells.py": IO,
     "client/credentials.py": IO,
     "client/address.py": IO,
     "client/identity.py": (*IO, "proxy.edge", "proxy.counters"),

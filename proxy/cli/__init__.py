@@ -6,6 +6,7 @@ from importlib import metadata
 
 import click
 
+from proxy.cli.accounts import accounts
 from proxy.cli.background import background
 from proxy.cli.bans import allow, bans
 from proxy.cli.check import check
@@ -15,6 +16,7 @@ from proxy.cli.explain import explain
 from proxy.cli.forget import forget
 from proxy.cli.key_id import key_id
 from proxy.cli.networks import networks
+from proxy.cli.new import new
 from proxy.cli.routes import routes
 from proxy.cli.rules import rules
 from proxy.cli.schema import schema
@@ -32,6 +34,7 @@ main.add_command(serve)
 main.add_command(check)
 main.add_command(diff)
 main.add_command(rules)
+main.add_command(new)
 main.add_command(routes)
 main.add_command(schema)
 main.add_command(tail)
@@ -43,3 +46,4 @@ main.add_command(forget)
 main.add_command(demo)
 main.add_command(networks)
 main.add_command(key_id)
+main.add_command(accounts)

@@ -9,8 +9,20 @@ from pathlib import Path
 import click
 
 from proxy.assembly import make_secret
+from proxy.client.secret import Secret
 from proxy.errors import ConfigurationError
 from proxy.settings import load_settings
+
+
+def lasting_secret() -> Secret:
+    """The secret of the settings, which ids of keys are made with."""
+    try:
+        secret = make_secret(load_settings({}, os.environ, Path.cwd()))
+    except ConfigurationError as error:
+        raise click.ClickException(str(error)) from None
+    if secret.ephemeral:
+        raise click.ClickException("set EXCISE_SECRET or EXCISE_SECRET_FILE; ids depend on it")
+    return secret
 
 
 @click.command("key-id")
@@ -20,12 +32,7 @@ def key_id(account: str | None) -> None:
 
     Never give a key as an argument: shells and process lists remember those.
     """
-    try:
-        secret = make_secret(load_settings({}, os.environ, Path.cwd()))
-    except ConfigurationError as error:
-        raise click.ClickException(str(error)) from None
-    if secret.ephemeral:
-        raise click.ClickException("set EXCISE_SECRET or EXCISE_SECRET_FILE; ids depend on it")
+    secret = lasting_secret()
     for line in sys.stdin.buffer:
         if key := line.strip():
             if account is None:

@@ -16,7 +16,7 @@ from __future__ import annotations
 import datetime
 import ipaddress
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,9 +68,12 @@ class Accounts:
         """How many there are."""
         return len(self.listed)
 
-    def keys(self) -> Iterator[tuple[str, Account]]:
-        """Each key's id, and whose it is."""
-        yield from self._by_key.items()
+    def key_ids(self) -> dict[str, list[str]]:
+        """Account → the ids of its keys, where it has any."""
+        found: dict[str, list[str]] = {}
+        for key_id, account in self._by_key.items():
+            found.setdefault(account.account, []).append(key_id)
+        return found
 
     def of_key(self, key_id: str) -> Account | None:
         """The account that a key belongs to."""
@@ -85,10 +88,15 @@ def load_accounts(path: Path) -> Accounts:
         reason = getattr(error, "strerror", None) or "it is not UTF-8"
         raise ConfigurationError(f"{path}: cannot be read: {reason}") from None
     tree = read_tree(text, str(path))
-    accounts = _Reader(tree).accounts() if not tree.mistakes else None
+    accounts = read_accounts(tree) if not tree.mistakes else None
     if tree.mistakes or accounts is None:
         raise MistakenFileError(sorted(tree.mistakes))
     return accounts
+
+
+def read_accounts(tree: Tree) -> Accounts:
+    """The accounts of what was read; mistakes are noted in it."""
+    return _Reader(tree).accounts()
 
 
 class _Reader:

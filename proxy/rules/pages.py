@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 import sys
+from itertools import takewhile
+from textwrap import dedent
 from typing import get_args
 
 from pydantic.fields import FieldInfo
@@ -34,19 +36,36 @@ def page(kind: type[RuleKind]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def example(kind: type[RuleKind]) -> str:
+    """The rule on a kind's page, as a list of YAML holds it."""
+    lines = (inspect.getdoc(sys.modules[kind.__module__]) or "").splitlines()
+    first = next(at for at, line in enumerate(lines) if line.startswith("    - name: "))
+    return dedent("\n".join(takewhile(str.strip, lines[first:])))
+
+
 def summary(kind: type[RuleKind]) -> str:
     """One line on a kind."""
     told = inspect.getdoc(sys.modules[kind.__module__]) or ""
     return told.partition("\n")[0].partition(": ")[2].rstrip(".")
 
 
-def _shown(field: FieldInfo) -> str:
+def default_of(field: FieldInfo) -> str:
+    """What a field is where it is left out, as policies write it; empty where it is then absent."""
     default = field.default
     if default is None or default == () or field.default_factory is not None:
         return ""
     if isinstance(default, tuple):
-        return ", ".join(f"`{one}`" for one in default)
-    return f"`{duration_text(default) if is_duration(field) else default}`"
+        return ", ".join(map(str, default))
+    if isinstance(default, bool):
+        return str(default).lower()
+    return duration_text(default) if is_duration(field) else str(default)
+
+
+def _shown(field: FieldInfo) -> str:
+    default = default_of(field)
+    if isinstance(field.default, tuple):
+        return ", ".join(f"`{one}`" for one in field.default)
+    return f"`{default}`" if default else ""
 
 
 def is_duration(field: FieldInfo) -> bool:
