@@ -27,8 +27,7 @@ from proxy.networks.load import Sources, files_of, load_networks
 from proxy.networks.lookup import Networks
 from proxy.pipeline import Pipeline
 from proxy.policy.analysis import analyse
-from proxy.policy.load import PolicyError, load, load_source
-from proxy.policy.model import Policy
+from proxy.policy.load import PolicyError, Source, load_source
 
 T = TypeVar("T")
 
@@ -142,7 +141,7 @@ class InForce:
         self._files: list[Watched[Any]] = [
             Watched(
                 self._policy_path,
-                load,
+                load_source,
                 self._take_policy,
                 partial(self._keep, "policy"),
                 stamp,
@@ -178,7 +177,11 @@ class InForce:
                     lambda _: tuple(map(stamp_of, tls.files)),
                 )
             )
-        self._tell()
+        self._show()
+        with suppress(
+            PolicyError
+        ):  # changed for the worse since it was loaded: the next look tells
+            self._warn(load_source(self._policy_path))
 
     def look(self) -> None:
         """Take over what has changed."""
@@ -193,13 +196,15 @@ class InForce:
     def _included(self) -> list[Path]:
         return [Path(file) for file in self._pipeline.policy.files]
 
-    def _take_policy(self, policy: Policy) -> None:
+    def _take_policy(self, source: Source) -> None:
+        policy = source.policy
         self._readiness.note("policy_file", "ok")
         if policy.digest == self._pipeline.policy.digest:
             return
         self._pipeline.policy = policy
         self._reloaded("policy", digest=policy.digest, mode=self._pipeline.mode_in_force)
-        self._tell()
+        self._show()
+        self._warn(source)
 
     def _take_accounts(self, accounts: Accounts) -> None:
         self._readiness.note("accounts_file", "ok")
@@ -234,18 +239,20 @@ class InForce:
         self._metrics.reloads.labels(what, "refused").inc()
         self._log.say("reload_refused", what=what, mistakes=lines[:16])
 
-    def _tell(self) -> None:
-        """Show what is in force, and what in it has no effect."""
+    def _show(self) -> None:
+        """Show what is in force."""
         policy, mode = self._pipeline.policy, self._pipeline.mode_in_force
         self._metrics.policy(policy.digest, mode)
         self._readiness.note("mode", mode)
-        with suppress(PolicyError):  # changed for the worse meanwhile: the next look tells
-            for one in analyse(load_source(self._policy_path), self._clock.now()):
-                self._log.say(
-                    "policy_warning",
-                    file=one.file,
-                    line=one.line,
-                    column=one.column,
-                    code=one.code,
-                    message=one.message,
-                )
+
+    def _warn(self, source: Source) -> None:
+        """Say what in the policy can hardly be meant."""
+        for one in analyse(source, self._clock.now()):
+            self._log.say(
+                "policy_warning",
+                file=one.file,
+                line=one.line,
+                column=one.column,
+                code=one.code,
+                message=one.message,
+            )

@@ -77,6 +77,23 @@ async def test_a_changed_file_that_is_included_is_in_force_too(tmp_path: Path) -
         assert (await excise.log.wait_for(decision="throttle"))["rule"] == "part.more.none"
 
 
+async def test_what_can_hardly_be_meant_is_said_of_a_changed_policy_with_its_place(
+    tmp_path: Path,
+) -> None:
+    async with (
+        raw_upstream(replying(plain())) as upstream,
+        excise_inside(tmp_path, upstream.url, CLOSED) as excise,
+    ):
+        file = tmp_path / "policy.yaml"
+        file.write_text(
+            "version: 1\nrules:\n  - {name: a, kind: rate_limit, per: account, limit: 1/hour, "
+            "match: {route: unknown}, action: log}\n"
+        )
+        await looked(excise)
+        said = await excise.log.wait_for("policy_warning")
+        assert (said["line"], said["column"], said["code"]) == (3, 69, "no-served-route")
+
+
 async def test_a_policy_with_a_mistake_changes_nothing_and_is_said_until_mended(
     tmp_path: Path,
 ) -> None:

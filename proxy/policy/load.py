@@ -58,7 +58,7 @@ def load_source(path: Path) -> Source:
     except OSError as error:
         reason = error.strerror or "unreadable"
         raise PolicyError((Mistake(str(path), 1, 1, f"cannot be read: {reason}"),)) from None
-    return _source(text, str(path), lambda name: _read_below(path.parent, name))
+    return parse_source(text, str(path), lambda name: _read_below(path.parent, name))
 
 
 def _read_below(folder: Path, name: str) -> tuple[str, str]:
@@ -80,10 +80,11 @@ def parse(text: str, file: str, read: ReadFile = _read_nothing) -> Policy:
 
     Raises PolicyError.
     """
-    return _source(text, file, read).policy
+    return parse_source(text, file, read).policy
 
 
-def _source(text: str, file: str, read: ReadFile) -> Source:
+def parse_source(text: str, file: str, read: ReadFile = _read_nothing) -> Source:
+    """The same, with its places. Raises PolicyError."""
     tree = read_tree(text, file)
     data = tree.data
     if not tree.mistakes and not isinstance(data, dict):

@@ -9,22 +9,28 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from proxy.client.accounts import load_accounts
+from proxy.client.accounts_import import import_accounts
 from proxy.errors import ConfigurationError
 from proxy.networks.container import unpack
 from proxy.networks.feed import read_entries
 from proxy.networks.lists import joined, load_list
 from proxy.networks.mmdb import Database
-from proxy.policy.load import PolicyError, parse
+from proxy.policy.analysis import analyse
+from proxy.policy.diff import diff
+from proxy.policy.load import PolicyError, parse_source
 from proxy.policy.mistake import Mistake
 from proxy.policy.yamltree import read_tree
 from proxy.signals.lexicon_file import read_lexicon
 
 
 def policy(data: bytes) -> None:
-    """A policy loads, or is refused with the place of each mistake."""
+    """A policy loads, or is refused with the place of each mistake; what loads can be warned of, and
+    differs from itself in nothing."""
     mistakes: list[Mistake] = []
     try:
-        parse(data.decode("utf-8", "replace"), "policy.yaml")
+        source = parse_source(data.decode("utf-8", "replace"), "policy.yaml")
+        mistakes += analyse(source, 1_800_000_000.0)
+        assert diff(source, source) == []
     except PolicyError as error:
         mistakes += error.mistakes or [Mistake("", 0, 0, "refused without a reason")]
     assert all(one.line > 0 and one.column > 0 for one in mistakes)
@@ -48,9 +54,16 @@ def lists(data: bytes) -> None:
 
 
 def accounts(data: bytes) -> None:
-    """An accounts file is read, or refused with the place of each mistake."""
-    with _file("accounts.yaml", data) as file, _told_by_place(file):
-        load_accounts(file)
+    """An accounts file is read, or refused with the place of each mistake; a table that becomes one is read
+    again, and holds no plain key."""
+    with _file("accounts.yaml", data) as file:
+        with _told_by_place(file):
+            load_accounts(file)
+        text = data.decode("utf-8", "replace")
+        with _told_by_place(file):
+            written = import_accounts(text, str(file), lambda _: "key_aaaaaaaaaaaaaaaa")
+            file.write_text(written, encoding="utf-8")
+            load_accounts(file)
 
 
 def mmdb(data: bytes) -> None:

@@ -74,11 +74,12 @@ OTHER = "name: b, kind: rate_limit, per: account, limit: 60/minute, action: thro
             f"{LIMIT}, limit: 10/minute",
             OTHER.replace("throttle", "{block: {for: 1h}}, acknowledge_single_family: test"),
         ),
-        # A limit of another subject, of some tiers, in shadow or with excuses proves nothing.
+        # A limit of another subject, of some tiers, in shadow, … proves nothing.
         ("name: a, kind: rate_limit, per: api_key, limit: 10/minute, action: throttle", OTHER),
         (f"{LIMIT}, limit: {{by: tier, pro: 99/minute, else: 9/minute}}", OTHER),
         (f"{LIMIT}, limit: 10/minute, mode: shadow", OTHER),
         (f"{LIMIT}, limit: 10/minute, excuse: eval", OTHER),
+        (f"{LIMIT}, limit: 10/minute, on_store_failure: allow", OTHER),
         (f"{LIMIT}, limit: 10/minute, match: {{tier: free}}", OTHER),
         # A slower rate with a greater burst lets pass what the other does not.
         (f"{LIMIT}, limit: 10/minute, burst: 50", f"{OTHER}, burst: 5"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from proxy.policy.analysis.matches import fits, routes_left, truth
 from proxy.policy.analysis.told import Told
-from proxy.policy.analysis.traffic import served
 from proxy.policy.model import Exemption
 from proxy.policy.places import Spot
 from proxy.policy.yamltree import Path as Place
@@ -12,7 +11,7 @@ from proxy.policy.yamltree import Path as Place
 
 def exemptions(told: Told, now: float) -> None:
     """Those that have ended, that can never hold, or that are about nothing that their rules see."""
-    routes = served(told.policy)
+    routes = told.routes
     for at, one in enumerate(told.policy.exemptions):
         spot = Spot(told.main.tree, ("exemptions", at))
         if one.ended(now):
@@ -32,7 +31,7 @@ def _rules(told: Told, spot: Spot, exemption: Exemption) -> None:
         place: Place = ("rules", index) if listed else ("rules",)
         if name in told.dead:
             told.say("idle-exemption", spot, place, f"`{name}` never fires anyway")
-        elif not fits(told.policy, exemption.match, rule.match):
+        elif not fits(told, exemption.match, rule.match):
             message = f"`{name}` is about none of the requests that this exemption covers"
             told.say("idle-exemption", spot, place, message)
         elif _excused(exemption, rule.excuse or ()):

@@ -7,7 +7,6 @@ from typing import Final
 from proxy.policy.analysis.domains import domains
 from proxy.policy.analysis.overruled import Flow, covers, flows, lets_pass
 from proxy.policy.analysis.told import Told
-from proxy.policy.analysis.traffic import served
 from proxy.policy.places import Spot
 from proxy.policy.yamltree import Path as Place
 from proxy.rules.base import RuleKind
@@ -55,7 +54,7 @@ def tiers_of(rule: RuleKind) -> list[tuple[Place, Tiered[object]]]:
 def _tiers(told: Told, spot: Spot, rule: RuleKind, place: Place, tiered: Tiered[object]) -> None:
     if tiered.by is None or rule.match is None:
         return
-    possible = domains(told.policy, rule.match, served(told.policy), rule.excuse or ())
+    possible = domains(told.policy, rule.match, told.routes, rule.excuse or ())
     left = possible[_CHOSEN_BY[tiered.by]]
     for name in tiered.values:
         gone = name in left.excluded or (left.values is not None and name not in left.values)
@@ -84,7 +83,7 @@ def _floor(told: Told, spot: Spot, rule: RuleKind) -> None:
     for other in told.policy.rules:
         if not isinstance(other, RateLimit) or not lets_pass(other, rule):
             continue
-        if not covers(told.policy, other, rule):
+        if not covers(told, other, rule):
             continue
         flow: Flow = flows(other)[0]
         most = flow.most(window)

@@ -11,9 +11,8 @@ from proxy.expressions.program import Program
 from proxy.facts import Route
 from proxy.policy.analysis.domains import domains, impossible
 from proxy.policy.analysis.told import Told
-from proxy.policy.analysis.traffic import counts_on, has_subject, holds_on, known, served
+from proxy.policy.analysis.traffic import counts_on, has_subject, holding, known
 from proxy.policy.analysis.truth import Domain, outcomes
-from proxy.policy.model import Policy
 from proxy.policy.places import Spot
 from proxy.policy.yamltree import Path as Place
 from proxy.rules.base import RuleKind
@@ -25,7 +24,7 @@ _FEW: Final = 3
 
 def matches(told: Told) -> None:
     """What is wrong with each rule by itself."""
-    routes = served(told.policy)
+    routes = told.routes
     for at, rule in enumerate(told.policy.rules):
         spot = told.spot(at)
         excused = rule.excuse or ()
@@ -56,10 +55,10 @@ def routes_left(
     if _outside(match):
         told.say("never-matches", spot, ("match", "address"), "no `address` lies in a `network`")
         return None
-    left = tuple(route for route in routes if holds_on(match, route))
+    left = holding(match, routes)
     if left:
         return left
-    elsewhere = [route for route in known() if holds_on(match, route)]
+    elsewhere = holding(match, known())
     if not elsewhere:
         message = "no known route has all that this `match` asks for together"
         told.say("never-matches", spot, ("match",), message)
@@ -180,7 +179,7 @@ def _expression(told: Told, spot: Spot, rule: ExpressionRule, routes: Sequence[R
     return _told_truth(told, spot, ("expr",), outcomes(rule.expr.text, possible))
 
 
-def fits(policy: Policy, one: Match | None, other: Match | None) -> bool:
+def fits(told: Told, one: Match | None, other: Match | None) -> bool:
     """Whether some request can be meant by both matches."""
     if one is None or other is None:
         return True
@@ -192,4 +191,4 @@ def fits(policy: Policy, one: Match | None, other: Match | None) -> bool:
     streams = {one.stream, other.stream} - {None}
     if len(streams) > 1 or _apart(one.network, other.network):
         return False
-    return any(holds_on(one, route) and holds_on(other, route) for route in served(policy))
+    return bool(holding(other, holding(one, told.routes)))

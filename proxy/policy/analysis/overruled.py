@@ -9,7 +9,6 @@ from typing import Final
 
 from proxy.decision import Degradation, Verb
 from proxy.policy.analysis.told import Told
-from proxy.policy.model import Policy
 from proxy.policy.suspicion import Threshold
 from proxy.policy.yamltree import Path as Place
 from proxy.rules.base import RuleKind
@@ -100,12 +99,15 @@ def _flow(limit: Tiered[Rate], burst: int | None, share: int, waits: float) -> F
 
 def overruled(told: Told) -> None:
     """Rules beside each other, and thresholds beside each other."""
-    rules = list(enumerate(told.policy.rules))
     done: set[str] = set()
-    for (first, one), (at, rule) in permutations(rules, 2):
+    alike: dict[tuple[str, tuple[str, ...]], list[tuple[int, RuleKind]]] = {}
+    for at, rule in enumerate(told.policy.rules):
+        alike.setdefault((rule.kind, rule.per), []).append((at, rule))
+    pairs = (pair for group in alike.values() for pair in permutations(group, 2))
+    for (first, one), (at, rule) in pairs:
         if {one.name, rule.name} & told.dead or rule.name in done or one.name in done:
             continue
-        if not _acts_for(one, rule) or not covers(told.policy, one, rule):
+        if not covers(told, one, rule) or not _acts_for(one, rule):
             continue
         if not _whenever(one, rule) or (_whenever(rule, one) and _equal(one, rule) and at < first):
             continue
@@ -135,15 +137,17 @@ def lets_pass(limit: RuleKind, rule: RuleKind) -> bool:
     return refuses and limit is not rule and limit.per == rule.per
 
 
-def covers(policy: Policy, one: RuleKind, rule: RuleKind) -> bool:
+def covers(told: Told, one: RuleKind, rule: RuleKind) -> bool:
     """Whether a rule is about every request that another one is about."""
-    if one.match is not None and (
-        rule.match is None or one.match.canonical() != rule.match.canonical()
-    ):
+    policy = told.policy
+    if one.match is not None and told.canonical[one.name] != told.canonical[rule.name]:
         return False
     if one.when is not None and one.when != rule.when:
         return False
     if not set(one.excuse or ()) <= set(rule.excuse or ()):
+        return False
+    failing = [each.on_store_failure or policy.defaults.on_store_failure for each in (one, rule)]
+    if failing[0] == "allow" != failing[1]:
         return False
     lifted = [exemption.rules for exemption in policy.exemptions]
     return all(rule.name in names for names in lifted if one.name in names)
@@ -151,8 +155,6 @@ def covers(policy: Policy, one: RuleKind, rule: RuleKind) -> bool:
 
 def _whenever(one: RuleKind, rule: RuleKind) -> bool:
     """Whether one fires whenever the other does."""
-    if type(one) is not type(rule) or one.per != rule.per:
-        return False
     if flows(one):
         if (
             isinstance(one, TokenBudget)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from proxy.policy.analysis.traffic import served
 from proxy.policy.load import Source
 from proxy.policy.mistake import Mistake
 from proxy.policy.places import Spot
@@ -40,6 +41,12 @@ class Told:
         self.policy = source.policy
         self.main = Spot(source.tree)
         self._found: set[Mistake] = set()
+        self.routes = served(source.policy)
+        self.canonical = {
+            rule.name: "" if rule.match is None else rule.match.canonical()
+            for rule in source.policy.rules
+        }
+        """Rule → its match, as one text for one meaning."""
         self.dead: set[str] = set()
         """Rules that never fire: what else could be said of them is said already."""
 

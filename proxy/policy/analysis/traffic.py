@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Any, Final
 
@@ -54,6 +55,20 @@ def served(policy: Policy) -> tuple[Route, ...]:
         or (route.kind == "refused" and route.name in policy.also_serve)
         or (route.kind == "unknown" and policy.unknown_routes == "allow")
     )
+
+
+def holding(match: Match, routes: Sequence[Route]) -> tuple[Route, ...]:
+    """The routes that a match may hold on, each sort looked at once."""
+    by_path = match.route is not None or (match.not_ is not None and match.not_.route is not None)
+    known: dict[tuple[str, ...], bool] = {}
+    found: list[Route] = []
+    for route in routes:
+        sort = (route.kind, route.dialect, route.operation, route.template if by_path else "")
+        if sort not in known:
+            known[sort] = holds_on(match, route)
+        if known[sort]:
+            found.append(route)
+    return tuple(found)
 
 
 def holds_on(match: Match | None, route: Route) -> bool:

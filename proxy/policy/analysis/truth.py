@@ -20,7 +20,7 @@ from proxy.expressions.syntax import Call, Listing, Literal, Name, Node, Operati
 
 Value = str | int | float | bool
 
-MOST: Final = 20_000
+MOST: Final = 2_000
 """Combinations that are tried; what has more is left alone."""
 _READINGS: Final = "readings."
 _OTHER: Final = "\x00other"
