@@ -5,7 +5,6 @@ The composition root: joins all parts, opens the listeners, and takes everything
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import traceback
 from collections.abc import Iterator
@@ -20,15 +19,10 @@ from proxy import assembly
 from proxy.admin.api import admin_app
 from proxy.admin.boards import board_routes
 from proxy.admin.health import Readiness, health_app
-from proxy.background import REVOKED, Background
-from proxy.batches import BatchBook
+from proxy.background import REVOKED
 from proxy.classifier import Result
-from proxy.classify import Classification
 from proxy.client.accounts import Accounts, load_accounts
-from proxy.client.proofs import Proofs
-from proxy.client.proven import ProvenKeys
 from proxy.clock import Clock, SystemClock, utc
-from proxy.counters.bounds import SubjectBounds
 from proxy.counters.memory import MemoryStore
 from proxy.counters.redis import RedisStore
 from proxy.counters.resilient import ResilientStore, State
@@ -40,14 +34,12 @@ from proxy.edge.wire import closing_answer
 from proxy.errors import ConfigurationError, Refusal
 from proxy.eventlog import EventLog
 from proxy.events import EventBuilder
-from proxy.forwarding import Forwarding
 from proxy.ids import request_id
-from proxy.judge import Judge
+from proxy.line import Line, Surroundings, make_line
 from proxy.listing import StoreLists
 from proxy.metrics import Metrics
-from proxy.notices import Board, Notice, Notices
+from proxy.notices import Board, Notice
 from proxy.passage import Exchange
-from proxy.pipeline import Pipeline
 from proxy.policy.load import load
 from proxy.policy.shipped import shipped
 from proxy.reload import InForce, NetworkFiles, Stamp, stamp_of
@@ -67,13 +59,6 @@ def _naming(listener: str, address: str) -> Iterator[None]:
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else str(error)
         raise ConfigurationError(f"cannot listen on {address} ({listener}): {reason}") from None
-
-
-def _collect_garbage_less() -> None:
-    """What lives as long as the process need not be looked at again and again: 6 % of a request."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
 
 
 class App:
@@ -119,18 +104,15 @@ class App:
         settings = self._settings
         url = await self._upstream_url()
         self._make_store()
-        self.bans = Notices("bans", self._clock, self._settler.put, self._noticed)
-        self.allowances = Notices("allowances", self._clock, self._settler.put, self._noticed)
-        self.background = Background(
-            Notices("background", self._clock, self._settler.put, self._noticed)
-        )
         upstream = assembly.make_upstream(settings, url)
         self._opened.push_async_callback(upstream.close)
         watch = Watch(asyncio.get_running_loop())
         self._opened.callback(watch.close)
         self._edge = assembly.make_edge(settings, upstream, watch)
         self._start_classifier()
-        self._pipeline = self._make_pipeline()
+        line = self._make_line()
+        self._pipeline, self._judge = line.pipeline, line.judge
+        self.bans, self.allowances, self.background = line.bans, line.allowances, line.background
         listener = Listener(
             self._pipeline.run,
             self._reject,
@@ -143,7 +125,7 @@ class App:
         self.readiness.note("store", "ok" if settings.redis_url is None else "starting")
         self._in_force = in_force = InForce(
             self._pipeline,
-            self._identifier,
+            line.identifier,
             self._policy_file,
             self._accounts_file,
             self._network_files,
@@ -174,7 +156,7 @@ class App:
             bound = await listener.start(host, port)
         self._listening("data", host, bound)
         self.readiness.set("serving")
-        _collect_garbage_less()
+        assembly.collect_garbage_less()
         self._log.say("ready")
 
     def _say_start(self) -> None:
@@ -276,64 +258,29 @@ class App:
         elif self.policy.classifies:
             self._log.say("classifier_missing")
 
-    def _make_pipeline(self) -> Pipeline:
-        settings, clock = self._settings, self._clock
-        proven = ProvenKeys()
-        classifier = self._classifier
-        identifier = self._identifier = assembly.make_identifier(
-            settings,
-            self._secret,
-            self._accounts,
-            proven,
-            self._networks,
-            only_known=self._credential is not None,
-        )
-        ask_usage = settings.upstream.usage == "ask"
-        shared = self._store if settings.redis_url is not None else None
-        self._judge = Judge(
-            self._store,
-            SubjectBounds(),
-            clock,
-            self._settler.put,
-            lambda ops: self._local_settler.put(self._store.shared(ops)),
-            self.bans,
-            self.allowances,
-            self.background,
-            lambda: self.lists.tables,
-        )
-        return Pipeline(
-            policy=self.policy,
-            mode=settings.mode,
-            identifier=identifier,
-            deriver=assembly.make_deriver(settings, self._secret),
-            proofs=Proofs(
-                proven,
-                clock,
-                shared,
-                self._settler.put,
-                per_subnet=settings.limits.accepted_keys_per_subnet,
-                in_all=settings.limits.accepted_keys,
-                on_full=self._keys_full,
-            ),
-            batches=BatchBook(
-                self._store,
-                clock,
-                self._settler.put,
-                lambda ops: self._local_settler.put(self._store.shared(ops)),
-            ),
-            judge=self._judge,
-            background=self.background,
-            forwarding=Forwarding(self._credential, ask_usage, identifier.withheld),
-            clock=clock,
+    def _make_line(self) -> Line:
+        settings, classifier = self._settings, self._classifier
+        around = Surroundings(
+            settings=settings,
+            secret=self._secret,
+            clock=self._clock,
+            store=self._store,
+            outlives=settings.redis_url is not None,
+            settle=self._settler.put,
+            settle_locally=lambda ops: self._local_settler.put(self._store.shared(ops)),
+            lists=lambda: self.lists.tables,
             emit=self._emit,
             on_fault=self._fault,
-            classify=None
-            if classifier is None
-            else Classification(
-                classifier.put,
-                self._settler.put,
-                lambda ops: self._local_settler.put(self._store.shared(ops)),
-            ),
+            on_notice=self._noticed,
+            on_keys_full=self._keys_full,
+        )
+        return make_line(
+            around,
+            policy=self.policy,
+            accounts=self._accounts,
+            networks=self._networks,
+            credential=self._credential,
+            ask_classifier=None if classifier is None else classifier.put,
         )
 
     def _look_after(self, files: InForce) -> None:

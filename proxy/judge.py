@@ -242,6 +242,11 @@ class Judge:
             self._settle(settling(judgement.counted, outcome))
             self._settle_locally(settling(judgement.counted_locally, outcome))
 
+    @property
+    def holds_leases(self) -> bool:
+        """Whether requests hold slots that are to be renewed."""
+        return len(self._leases) > 0
+
     def renew_leases(self) -> None:
         """Renew the slots of requests that last; to be called about once a second."""
         # While the store is down renewals would only be lost: those that come later take slots anew.

@@ -6,11 +6,15 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 from proxy.dialects.base import RefusalReply, ReplyReader
 from proxy.errors import Refusal
 from proxy.head import Head
+
+EARLY_BODY_BYTES: Final = 64 * 1024
+"""A body declared up to here is read before anything is counted, so that one store trip serves identity
+and body alike; a larger or chunked one is read only after the identity has been judged."""
 
 End = Literal[
     "complete", "client_closed", "client_stalled", "upstream_error", "upstream_timeout", "drained"

@@ -32,6 +32,7 @@ from proxy.errors import Refusal, StoreError
 from proxy.estimates import Estimates
 from proxy.facts import NO_SIGNALS, NO_USAGE, Ask, Client, Facts, Route, Usage
 from proxy.forwarding import Forwarding, degraded_upload
+from proxy.head import Head
 from proxy.ids import request_id
 from proxy.judge import STORE_GONE, Judge
 from proxy.judgement import Judgement
@@ -102,10 +103,15 @@ class Pipeline:
         """The weaker of the process's mode and the policy's."""
         return self.policy.mode if self.mode == "enforce" else self.mode
 
-    async def run(self, exchange: Exchange) -> None:
-        """Take one request down the line. Raises only what means that the client has gone."""
+    def visit(self, head: Head, identifier: str | None = None) -> Visit:
+        """A request that comes now; `identifier` where it is not for us to name it."""
         now = self._clock.now()
-        visit = Visit(request_id(now), now, exchange.head, self.policy, self.mode)
+        return Visit(identifier or request_id(now), now, head, self.policy, self.mode)
+
+    async def run(self, exchange: Exchange, visit: Visit | None = None) -> None:
+        """Take one request down the line, as a `visit` of its own if none is given. Raises only what
+        means that the client has gone."""
+        visit = visit or self.visit(exchange.head)
         exchange.progress.request_id = visit.id
         exchange.progress.started = self._clock.monotonic()
         try:

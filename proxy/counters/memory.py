@@ -82,6 +82,8 @@ class MemoryStore:
         self._lanes: dict[int, OrderedDict[Name, State]] = {}
         self._tick = 0.0
         self._closed = False
+        self.lost = 0
+        """Entries that were dropped to make room, and were not past their time."""
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -90,6 +92,10 @@ class MemoryStore:
         self, ops: Sequence[Op], now: float | None = None, *, abandoned: Abandoned | None = None
     ) -> Sequence[Reading]:
         """See `Store.apply`. Raises StoreError only once closed; never waits, so never abandoned."""
+        return self.apply_now(ops, now)
+
+    def apply_now(self, ops: Sequence[Op], now: float | None = None) -> Sequence[Reading]:
+        """The same, for who does not wait either."""
         if self._closed:
             raise StoreError("the store is closed")
         self._tick = self._clock.monotonic()
@@ -324,6 +330,7 @@ class MemoryStore:
             if oldest is None or first[1].used < oldest[1].used:
                 oldest = first
         if oldest is not None:
+            self.lost += 1
             self._drop(*oldest)
 
     def _drop_if_expired(self, lane: OrderedDict[Name, State]) -> bool:

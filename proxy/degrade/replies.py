@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from proxy.degrade import exact
-from proxy.degrade.editor import Editor
+from proxy.degrade.editor import Editor, Shape
 from proxy.degrade.settings import JsonObject
 from proxy.dialects.arraystream import ArraySplitter
 from proxy.dialects.base import ReplyReader
@@ -20,6 +20,9 @@ from proxy.facts import Usage
 
 MAX_BYTES: Final = 16 * 1024 * 1024
 """A whole reply beyond this size, or a single event of one, is not degraded and so not passed on."""
+
+LONGEST_HOLD_S: Final = 30.0
+"""A plain reply is held back as long as a stream of it would have taken, and no longer than this."""
 
 Piece = tuple[bytes, int]
 """Bytes to pass on, and the output tokens in them."""
@@ -41,6 +44,11 @@ class DegradedReply:
         self._editor = editor
         self.pace = pace
         """Output tokens a second."""
+
+    @property
+    def shape(self) -> Shape:
+        """What is taken from the reply."""
+        return self._editor.shape
 
     @property
     def ended(self) -> bool:
@@ -111,7 +119,7 @@ class DegradedReply:
 
     @property
     def _guards(self) -> bool:
-        return self._editor.shape.guards
+        return self.shape.guards
 
 
 class DegradedStream(DegradedReply):

@@ -63,14 +63,23 @@ def degraded_line(
     return (exact.dumps(parsed), changed) if changed else (line, ())
 
 
+def takes_limit(route: Route) -> bool:
+    """Whether a cap on output tokens reaches a route's requests."""
+    return _degrader(route) is not None and not _knows_no_limit(route)
+
+
 def _degrader(route: Route) -> Degrader | None:
     return DEGRADERS.get(route.dialect) if route.operation in _ANSWERS else None
 
 
 def _for(route: Route, degradation: Degradation) -> Degradation:
-    if route.template.endswith("/compact"):  # it takes no limit
+    if _knows_no_limit(route):
         return replace(degradation, cap_output_tokens=None)
     return degradation
+
+
+def _knows_no_limit(route: Route) -> bool:
+    return route.template.endswith("/compact")
 
 
 def _spliced(body: bytes, added: JsonObject, *, bare: bool) -> bytes:

@@ -13,15 +13,13 @@ from typing import Final
 
 from aiolimiter import AsyncLimiter
 
-from proxy.degrade.replies import DegradedReply, UnreadableReply
+from proxy.degrade.replies import LONGEST_HOLD_S, DegradedReply, UnreadableReply
 from proxy.edge.upstream import UpstreamError, UpstreamReply
 from proxy.edge.watch import Watched
 from proxy.edge.wire import ClientWire
 
 BREATH_S: Final = 0.1
 """A stream's pace is kept within this time: what may pass in it may pass at once."""
-LONGEST_HOLD_S: Final = 30.0
-"""A plain reply is held back as long as a stream of it would have taken, and no longer than this."""
 
 _OF_OTHER_BYTES: Final = frozenset(
     [b"content-length", b"etag", b"content-md5", b"digest", b"content-digest", b"repr-digest"]

@@ -31,11 +31,7 @@ from proxy.edge.watch import Watch, Watched
 from proxy.edge.wire import ClientWire
 from proxy.errors import Refusal
 from proxy.head import Head
-from proxy.passage import FileInspector, Forward, Progress
-
-EARLY_BODY_BYTES = 64 * 1024
-"""A body declared up to here is read before anything is counted, so that one store trip serves identity
-and body alike; a larger or chunked one is read only after the identity has been judged."""
+from proxy.passage import EARLY_BODY_BYTES, FileInspector, Forward, Progress
 
 OVERLOADED = Refusal(
     503,

@@ -32,19 +32,29 @@ class DelayLanes:
 
     async def hold(self, subject: str, seconds: float) -> bool:
         """Wait `seconds`; False at once, without waiting, where the lanes are full."""
+        if not self.enter(subject):
+            return False
+        try:
+            await asyncio.sleep(seconds)
+            await self._release.acquire()
+        finally:
+            self.leave(subject)
+        return True
+
+    def enter(self, subject: str) -> bool:
+        """Take a place in the lanes, to be left; False where there is none."""
         waiting = self._held.get(subject, 0)
         if waiting >= self._per_subject or self._count >= self._total:
             return False
         self._held[subject] = waiting + 1
         self._count += 1
-        try:
-            await asyncio.sleep(seconds)
-            await self._release.acquire()
-        finally:
-            self._count -= 1
-            left = self._held[subject] - 1
-            if left:
-                self._held[subject] = left
-            else:
-                del self._held[subject]
         return True
+
+    def leave(self, subject: str) -> None:
+        """Give the place back."""
+        self._count -= 1
+        left = self._held[subject] - 1
+        if left:
+            self._held[subject] = left
+        else:
+            del self._held[subject]

@@ -1,0 +1,206 @@
+"""
+A world to replay traffic in: the real line with all its rules, on virtual time and counters in memory.
+
+    world = World(load(path))
+    for result in world.run(records):
+        ...
+
+Nothing listens, nothing is sent, nothing sleeps. The same records, policy and seed give the same results,
+whoever runs it and whenever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import partial
+from hashlib import blake2b
+from typing import Final
+
+from proxy.client.accounts import Accounts
+from proxy.client.secret import Secret
+from proxy.counters.memory import MemoryStore
+from proxy.counters.protocol import Op
+from proxy.counters.resilient import ResilientStore
+from proxy.edge.lanes import DelayLanes
+from proxy.ids import named_id
+from proxy.line import Surroundings, make_line
+from proxy.networks.load import load_networks
+from proxy.networks.lookup import Networks
+from proxy.notices import Board, Notice
+from proxy.passage import Exchange
+from proxy.policy.model import Policy
+from proxy.replay.clock import VirtualClock
+from proxy.replay.declared import DeclaredAccounts
+from proxy.replay.exchange import RecordedExchange, Venue
+from proxy.replay.order import InOrder, Refusals
+from proxy.replay.records import Record
+from proxy.replay.result import Result
+from proxy.replay.scheduler import Scheduler
+from proxy.settings import ClientAddress, Settings
+from proxy.visit import Visit
+
+START: Final = 1_767_571_200.0
+"""2026-01-05 00:00 UTC, a Monday: when a record begins that does not say."""
+MAX_COUNTERS: Final = 2_000_000
+"""Entries of the counters' memory. Beyond it the quietest are forgotten, and that is said."""
+RENEW_S: Final = 1.0
+"""How often slots are renewed that requests hold, as live."""
+
+
+class World:
+    """One policy at work on a record."""
+
+    def __init__(
+        self,
+        policy: Policy,
+        *,
+        accounts: Accounts | None = None,
+        seed: int = 0,
+        settings: Settings | None = None,
+        secret: Secret | None = None,
+        networks: Networks | None = None,
+        start: float = START,
+        counters: int = MAX_COUNTERS,
+        keep_visits: bool = False,
+    ) -> None:
+        """`secret` is the one that an accounts file's key ids were made with; one made from `seed` where
+        none is given. `keep_visits` gives each result its `visit`, for whoever wants to look closer."""
+        self.policy = policy
+        self.clock = VirtualClock(start)
+        self.faults: list[str] = []
+        """What has gone wrong in us, as kinds of errors; there should be none."""
+        self._seed = seed.to_bytes(8, "big", signed=True)
+        self._keep_visits = keep_visits
+        settings = _as_recorded(settings or Settings())
+        secret = secret or Secret(blake2b(self._seed, digest_size=32).digest())
+        self._store = MemoryStore(counters, clock=self.clock)
+        resilient = ResilientStore(self._store, MemoryStore(1, clock=self.clock), self.clock)
+        self._queue: list[Op] = []
+        self._accounts = DeclaredAccounts(accounts, secret)
+        self._line = make_line(
+            Surroundings(
+                settings=settings,
+                secret=secret,
+                clock=self.clock,
+                store=resilient,
+                outlives=False,
+                settle=self._queue.extend,
+                settle_locally=self._queue.extend,
+                lists=dict,
+                emit=_emit_nothing,
+                on_fault=self._fault,
+                on_notice=_notice_nothing,
+            ),
+            policy=policy,
+            accounts=self._accounts,
+            networks=networks or load_networks(settings.networks, start),
+        )
+        limits = settings.limits
+        lanes = DelayLanes(per_subject=limits.delayed_per_subject, total=limits.delayed_total)
+        self._venue = Venue(self.clock, lanes, limits.header_bytes, limits.body_bytes)
+        self._scheduler = Scheduler(self.clock, self._settle)
+        self._refusals = Refusals()
+        self._order = InOrder()
+        self._renewing = False
+
+    @property
+    def counters_lost(self) -> int:
+        """Counters that were forgotten for want of room."""
+        return self._store.lost
+
+    def run(self, records: Iterable[Record]) -> Iterator[Result]:
+        """The results, in the records' order."""
+        for record in records:
+            yield from self.feed(record)
+        yield from self.finish()
+
+    def feed(self, record: Record) -> list[Result]:
+        """Let a request come at its time; the results that are known by then, in the records' order."""
+        self._scheduler.run_until(record.t)
+        self._order.expect(record.number)
+        if record.if_refused is not None and not self._refusals.holds(record.if_refused):
+            self._order.put(Result(record, skipped=True))
+            return self._order.ready()
+        if record.declared is not None and self._accounts.declare(record.head, record.declared):
+            self._line.identifier.replace_accounts(self._accounts)
+        pipeline = self._line.pipeline
+        visit = pipeline.visit(record.head, self._id(record.number))
+        exchange = RecordedExchange(record, visit, self._venue)
+        self._scheduler.start(pipeline.run(exchange, visit), partial(self._look, exchange))
+        if self.policy.leases and not self._renewing:
+            self._renewing = True
+            self._scheduler.call_at(self.clock.at + RENEW_S, self._renew)
+        return self._order.ready()
+
+    def finish(self) -> list[Result]:
+        """Let time pass until all requests have ended; the results that were still to come."""
+        self._scheduler.run_out()
+        return self._order.ready()
+
+    def _id(self, number: int) -> str:
+        """The same for one line whatever the policy: so two policies delay it alike."""
+        drawn = blake2b(self._seed + number.to_bytes(8, "big"), digest_size=10).digest()
+        return named_id(self.clock.now(), int.from_bytes(drawn, "big"))
+
+    def _look(self, exchange: RecordedExchange) -> None:
+        """What is known of a request now that it waits or has ended."""
+        if exchange.told or exchange.stage == "held":
+            return
+        exchange.told = True
+        visit, answered = exchange.visit, exchange.answered
+        decision = visit.decision
+        refused = decision.verb.refuses
+        result = Result(exchange.record, decision)
+        if visit.refusal is not None:
+            result.reason = visit.refusal.reason
+        if visit.judgement is not None:
+            result.standings = visit.judgement.standings
+        if not refused and answered is not None:
+            result.delay_s = visit.delayed_s + answered.paced_s
+            result.output_tokens = answered.tokens
+        if self._keep_visits:
+            result.visit, result.progress = visit, exchange.progress
+        if refused:
+            self._refusals.note(exchange.record.number)
+        self._order.put(result)
+
+    def _settle(self) -> None:
+        """Carry out what the last step has queued, as the live queue does once a request gives way."""
+        if self._queue:
+            ops = self._queue[:]
+            self._queue.clear()
+            self._store.apply_now(ops)
+
+    def _renew(self) -> None:
+        self._line.judge.renew_leases()
+        self._renewing = self._line.judge.holds_leases
+        if self._renewing:
+            self._scheduler.call_at(self.clock.at + RENEW_S, self._renew)
+
+    def _fault(self, _id: str, error: BaseException) -> None:
+        self.faults.append(type(error).__name__)
+
+
+def _as_recorded(settings: Settings) -> Settings:
+    """The settings where addresses are those after trusted hops, as a record has them."""
+    address = settings.client_address
+    evidence = settings.header_evidence
+    if evidence == "auto" and address.from_ != "peer":
+        evidence = "off"
+    bits = {"ipv4_subnet": address.ipv4_subnet, "ipv6_subnet": address.ipv6_subnet}
+    return settings.model_copy(
+        update={
+            "client_address": ClientAddress.model_validate(bits),
+            "header_evidence": evidence,
+            "redis_url": None,
+        }
+    )
+
+
+def _emit_nothing(_visit: Visit, _exchange: Exchange) -> None:
+    pass
+
+
+def _notice_nothing(_board: Board, _notice: Notice, _stands: bool) -> None:
+    pass
+
