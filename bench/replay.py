@@ -2,8 +2,8 @@
 `python -m bench.replay`: requests per CPU second of a replay, on traffic made here.
 
 The traffic is a day of many accounts: conversations that go on, support bots, agents with tools, and crawls.
-Prompts come out of the evaluation data where it is there (EXCISE_EVAL_DATA), else out of a small grammar;
-the record is made anew each time, from a seed, and nothing of it is kept.
+Prompts come out of the evaluation data where it is there (EXCISE_EVAL_DATA), else out of a small
+grammar; the record is made anew each time, from a seed, and nothing of it is kept.
 """
 
 from __future__ import annotations
@@ -30,16 +30,8 @@ from proxy.replay.world import World
 
 DATA = Path(os.environ.get("EXCISE_EVAL_DATA", Path(__file__).parents[2] / "shared" / "data"))
 DAY_S = 86_400.0
-WORDS = (
-    "tell explain write the a of and about their garden engine market river history with for from under small "
-    "number question simple letter people water light model story answer reason before between account order "
-    "payment table function error value list day week city music paper train winter doctor recipe sleep"
-).split()
-AGENTS = (
-    ("OpenAI/Python 1.99.1", "python"),
-    ("Anthropic/Python 0.60.0", "python"),
-    ("OpenAI/JS 5.0.1", "js"),
-)
+WORDS = ["tell", "explain", "write", "the", "a", "of", "and", "about", "their", "garden", "engine", "market", "river", "history", "with", "for", "from", "under", "small", "number", "question", "simple", "letter", "people", "water", "light", "model", "story", "answer", "reason", "before", "between", "account", "order", "payment", "table", "function", "error", "value", "list", "day", "week", "city", "music", "paper", "train", "winter", "doctor"]
+AGENTS = ("OpenAI/Python 1.99.1", "OpenAI/Python 1.101.0", "AsyncOpenAI/Python 1.99.1")
 
 
 def grammar(draw: random.Random) -> list[str]:
@@ -77,7 +69,7 @@ class Caller:
         self.crawls = number % 10 == 0
         self.account = f"account-{number}"
         self.key = f"sk-{draw.getrandbits(160):040x}"
-        self.agent, self.lang = draw.choice(AGENTS)
+        self.agent = draw.choice(AGENTS)
         self.address = f"{draw.randint(11, 99)}.{draw.randint(0, 255)}.{draw.randint(0, 255)}.7"
         self.prompts = prompts
         self.system = " ".join(draw.choice(WORDS) for _ in range(150))
@@ -111,7 +103,7 @@ class Caller:
                 ["Accept", "application/json"],
                 ["Content-Type", "application/json"],
                 ["User-Agent", self.agent],
-                ["X-Stainless-Lang", self.lang],
+                ["X-Stainless-Lang", "python"],
                 ["X-Stainless-Package-Version", "1.99.1"],
                 ["X-Stainless-OS", "Linux"],
                 ["X-Stainless-Arch", "x64"],
@@ -156,7 +148,9 @@ def measured(file: Path, policy: Path) -> tuple[int, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("--requests", type=int, default=30_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--policy", type=Path, default=shipped("default.yaml"))
@@ -170,10 +164,14 @@ def main() -> None:
                 out.write(made)
         if given.keep:
             return
-        print(f"{given.requests} requests out of {corpus(draw)[0]}, {file.stat().st_size / 1e6:.0f} MB")
+        print(
+            f"{given.requests} requests out of {corpus(draw)[0]}, {file.stat().st_size / 1e6:.0f} MB"
+        )
         for _ in range(given.rounds):
             requests, seconds = measured(file, given.policy)
-            print(f"{requests / seconds:,.0f} requests per CPU second, {1e6 * seconds / requests:.0f} µs each")
+            print(
+                f"{requests / seconds:,.0f} requests per CPU second, {1e6 * seconds / requests:.0f} µs each"
+            )
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from proxy.cli.forget import forget
 from proxy.cli.key_id import key_id
 from proxy.cli.networks import networks
 from proxy.cli.new import new
+from proxy.cli.replay import replay
 from proxy.cli.routes import routes
 from proxy.cli.rules import rules
 from proxy.cli.schema import schema
@@ -47,3 +48,4 @@ main.add_command(demo)
 main.add_command(networks)
 main.add_command(key_id)
 main.add_command(accounts)
+main.add_command(replay)

@@ -41,7 +41,17 @@ class Venue:
 class RecordedExchange:
     """See `passage.Exchange`."""
 
-    __slots__ = ("_venue", "answered", "head", "progress", "reads_early", "record", "stage", "told", "visit")
+    __slots__ = (
+        "_venue",
+        "answered",
+        "head",
+        "progress",
+        "reads_early",
+        "record",
+        "stage",
+        "told",
+        "visit",
+    )
 
     def __init__(self, record: Record, visit: Visit, venue: Venue) -> None:
         self.record = record

@@ -1,8 +1,8 @@
 """
 Results in the order of their lines, and which earlier lines were refused. Pure, and bounded.
 
-A held request is told when it goes on, a refused one at once: what is told early waits for its turn. So much
-waits at most as comes while one request is held, which no policy can for longer than a minute.
+A held request is told when it goes on, a refused one at once: what is told early waits for its turn. So
+much waits at most as comes while one request is held, which no policy can for longer than a minute.
 """
 
 from __future__ import annotations

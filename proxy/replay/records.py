@@ -88,7 +88,7 @@ def _record(number: int, line: bytes, declared: dict[bytes, Account]) -> Record:
         _wrong("must be an object")
     get = found.get
     t = get("t")
-    if type(t) not in (int, float) or not 0 <= t < _MAX_SECONDS:
+    if not isinstance(t, int | float) or not 0 <= t < _MAX_SECONDS:
         _wrong("`t` must be seconds since the start")
     address, method, path = get("address"), get("method"), get("path")
     if not isinstance(method, str) or not method.isascii():

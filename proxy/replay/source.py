@@ -31,7 +31,7 @@ _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 _BROKEN = (EOFError, gzip.BadGzipFile, zlib.error, zstd.ZstdError)
 
 
-class TrafficMistake(ConfigurationError):
+class TrafficMistake(ConfigurationError):  # noqa: N818 - it is the operator's
     """A record that cannot be replayed: which file, which line, which field."""
 
 
@@ -91,10 +91,10 @@ class Source:
 
 
 def _unpacked(raw: IO[bytes]) -> IO[bytes]:
-    buffered = cast(io.BufferedReader, raw)
+    buffered = cast("io.BufferedReader", raw)
     first = buffered.peek(4)[:4]
     if first.startswith(_GZIP):
-        return cast(IO[bytes], io.BufferedReader(gzip.GzipFile(fileobj=raw), BUFFER))
+        return cast("IO[bytes]", io.BufferedReader(gzip.GzipFile(fileobj=raw), BUFFER))
     if first == _ZSTD:
-        return cast(IO[bytes], io.BufferedReader(zstd.ZstdFile(raw), BUFFER))
+        return cast("IO[bytes]", io.BufferedReader(zstd.ZstdFile(raw), BUFFER))
     return raw

@@ -1,4 +1,4 @@
-"""An uploaded form out of a record, shown to who inspects it on its way. Forms are read by Python's `email`."""
+"""An uploaded form out of a record, shown to who inspects it on its way; Python's `email` reads it."""
 
 from __future__ import annotations
 

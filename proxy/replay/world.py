@@ -203,4 +203,3 @@ def _emit_nothing(_visit: Visit, _exchange: Exchange) -> None:
 
 def _notice_nothing(_board: Board, _notice: Notice, _stands: bool) -> None:
     pass
-

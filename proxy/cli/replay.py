@@ -1,0 +1,178 @@
+"""`excise replay`: what a policy would have done to recorded traffic."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import IO, Any, Final
+
+import click
+import orjson
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from proxy.assembly import collect_garbage_less, make_secret
+from proxy.cli.replay_tables import show
+from proxy.client.accounts import load_accounts
+from proxy.errors import ConfigurationError
+from proxy.policy.load import PolicyError, load
+from proxy.replay.records import Record, read_records
+from proxy.replay.report import Report
+from proxy.replay.result import Result, line
+from proxy.replay.source import Source
+from proxy.replay.world import START, World
+from proxy.settings import Settings, load_settings
+
+WIDTH: Final = 130
+"""Of tables that go to no terminal."""
+LOOK_EVERY: Final = 256
+"""Records between two looks at how far the file has been read."""
+
+_FILE = click.Path(path_type=Path, dir_okay=False)
+_INPUT = click.Path(path_type=Path, dir_okay=False, exists=True, allow_dash=True)
+
+
+@click.command()
+@click.argument("traffic", type=_INPUT)
+@click.option("--policy", type=_FILE, required=True, help="The policy that judges.")
+@click.option("--against", type=_FILE, help="Another one: who is newly refused or freed.")
+@click.option("--accounts", type=_FILE, help="Accounts file; its key ids need their secret.")
+@click.option("--secret-file", type=_FILE, help="The secret of the accounts file's key ids.")
+@click.option("--config", type=_FILE, help="Settings file: networks, limits, mode.")
+@click.option("--decisions", type=click.Path(path_type=Path, allow_dash=True), metavar="FILE")
+@click.option("--json", "json_to", metavar="FILE", help="The summary as JSON; - is stdout.")
+@click.option("--top", type=click.IntRange(0, 10_000), default=10, help="Accounts shown [10].")
+@click.option("--seed", type=int, default=0, help="Ids and delays are drawn from it [0].")
+@click.option("--start", metavar="TIME", help="When the record begins [2026-01-05T00:00:00Z].")
+def replay(traffic: Path, policy: Path, against: Path | None, top: int, **given: Any) -> None:
+    """Replay TRAFFIC through a policy in virtual time, and tell what it would have done.
+
+    TRAFFIC is labelled traffic in lines of JSON, plain, gzip or zstd; - reads standard input. Nothing is
+    sent, nothing sleeps. The same input, policy and seed give the same bytes.
+    """
+    try:
+        report, source = _prepared(traffic, policy, against, given), Source(_or_none(traffic))
+        with ExitStack() as opened:
+            opened.enter_context(source)
+            decide = _writer(opened, given["decisions"])
+            records = opened.enter_context(_shown(source))
+            collect_garbage_less()
+            report.run(records, decide)
+    except (ConfigurationError, PolicyError) as error:
+        raise click.ClickException(str(error)) from None
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    told = report.told(top)
+    if (where := given["json_to"]) is not None:
+        _write_json(told, where)
+    if "-" not in {where, str(given["decisions"])}:
+        console = Console()
+        if not console.is_terminal:
+            console.width = WIDTH
+        show(told, console)
+
+
+def _prepared(traffic: Path, policy: Path, against: Path | None, given: dict[str, Any]) -> Report:
+    settings = _settings(given["config"], given["secret_file"])
+    accounts = given["accounts"] or settings.accounts
+    secret = make_secret(settings)
+    if accounts is not None and secret.ephemeral:
+        raise ConfigurationError(
+            "the key ids in an accounts file need the secret that they were made with: --secret-file"
+        )
+    named: dict[str, Any] = {
+        "accounts": None if accounts is None else load_accounts(accounts),
+        "secret": None if secret.ephemeral else secret,
+        "settings": settings,
+        "seed": given["seed"],
+        "start": _start(given["start"]),
+    }
+    other = None if against is None else World(load(against), **named)
+    return Report(World(load(policy), **named), other)
+
+
+def _settings(config: Path | None, secret_file: Path | None) -> Settings:
+    """Those of the file that is named, and of no other: a replay is the same wherever it runs."""
+    if config is None:
+        return Settings(secret_file=secret_file)
+    environ = {"EXCISE_CONFIG": str(config)}
+    flags = {"secret_file": None if secret_file is None else str(secret_file)}
+    return load_settings(flags, environ, Path.cwd())
+
+
+def _start(text: str | None) -> float:
+    if text is None:
+        return START
+    try:
+        moment = datetime.datetime.fromisoformat(text)
+    except ValueError:
+        raise click.UsageError("--start must be a time such as 2026-01-05T00:00:00Z") from None
+    return moment.replace(tzinfo=moment.tzinfo or datetime.UTC).timestamp()
+
+
+def _or_none(path: Path) -> Path | None:
+    return None if str(path) == "-" else path
+
+
+def _writer(opened: ExitStack, where: Path | None) -> Callable[[Result], None] | None:
+    if where is None:
+        return None
+    out: IO[bytes]
+    try:
+        out = sys.stdout.buffer if str(where) == "-" else opened.enter_context(where.open("wb"))
+    except OSError as error:
+        raise ConfigurationError(f"{where}: cannot be written: {error.strerror}") from None
+    return lambda result: _ignored(out.write(line(result)))
+
+
+def _ignored(_: int) -> None:
+    pass
+
+
+@contextmanager
+def _shown(source: Source) -> Iterator[Iterator[Record]]:
+    """The records, with a bar on a terminal: how far the file is read, and how long the rest takes."""
+    console = Console(stderr=True)
+    records = read_records(source)
+    if not console.is_terminal:
+        yield records
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[requests]:,} requests"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task(source.name, total=source.size, requests=0)
+
+        def watched() -> Iterator[Record]:
+            for count, record in enumerate(records, 1):
+                if count % LOOK_EVERY == 0:
+                    progress.update(task, completed=source.read_bytes, requests=count)
+                yield record
+
+        yield watched()
+
+
+def _write_json(told: dict[str, Any], where: str) -> None:
+    text = orjson.dumps(told, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    if where == "-":
+        sys.stdout.buffer.write(text)
+        return
+    try:
+        Path(where).write_bytes(text)
+    except OSError as error:
+        raise click.ClickException(f"{where}: cannot be written: {error.strerror}") from None
