@@ -1,7 +1,7 @@
 """
 `python -m bench.replay`: requests per CPU second of a replay, on traffic made here.
 
-The traffic is a day of many accounts: conversations that go on, support bots, agents with tools, and crawls.
+The traffic is a day of many accounts: conversations that go on, and crawls that ask one thing each.
 Prompts come out of the evaluation data where it is there (EXCISE_EVAL_DATA), else out of a small
 grammar; the record is made anew each time, from a seed, and nothing of it is kept.
 """
@@ -30,7 +30,12 @@ from proxy.replay.world import World
 
 DATA = Path(os.environ.get("EXCISE_EVAL_DATA", Path(__file__).parents[2] / "shared" / "data"))
 DAY_S = 86_400.0
-WORDS = ["tell", "explain", "write", "the", "a", "of", "and", "about", "their", "garden", "engine", "market", "river", "history", "with", "for", "from", "under", "small", "number", "question", "simple", "letter", "people", "water", "light", "model", "story", "answer", "reason", "before", "between", "account", "order", "payment", "table", "function", "error", "value", "list", "day", "week", "city", "music", "paper", "train", "winter", "doctor"]
+VOCABULARY = (
+    "tell explain write the a of and about their garden engine market river history with for from under "
+    "small number question simple letter people water light model story answer reason before between "
+    "account order payment table function error value list day week city music paper train winter doctor"
+)
+WORDS = VOCABULARY.split()
 AGENTS = ("OpenAI/Python 1.99.1", "OpenAI/Python 1.101.0", "AsyncOpenAI/Python 1.99.1")
 
 

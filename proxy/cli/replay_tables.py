@@ -95,8 +95,9 @@ def _effects(rows: list[Told]) -> Table:
             lasting(row["delay_p99_s"]),
         )
     table.caption = (
-        "tokens: of the output that was asked for, what was let through before an account was first "
-        "slowed,\ndegraded or refused, and in all; first acted on: since its first request; added: to what passed"
+        "tokens: of the output that was asked for, what was let through before an account was first\n"
+        "slowed, degraded or refused, and in all; first acted on: since its first request; added: to "
+        "what passed"
     )
     return table
 
