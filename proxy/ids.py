@@ -13,10 +13,5 @@ def request_id(now: float) -> str:
 
     Ids are names, not secrets, so a fast generator serves.
     """
-    return named_id(now, random.getrandbits(80))
-
-
-def named_id(now: float, drawn: int) -> str:
-    """The same with 80 bits that somebody else has drawn."""
-    value = int(now * 1000) << 80 | drawn
+    value = int(now * 1000) << 80 | random.getrandbits(80)
     return "".join([_PAIRS[value >> shift & 1023] for shift in range(120, -1, -10)])

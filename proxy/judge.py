@@ -342,11 +342,14 @@ class Judge:
         """Where a caller could invent subjects without end, the surplus shares one: that of its
         account where somebody vouches for it, else that of its subnet."""
         bounded: list[Selected] = []
+        known: dict[str, str] = {}
         for one in selected:
             ops = one.ops
             if ops:
                 subject = ops[0].subject  # as a rule all of a rule's counters are of one subject
-                allowed = self._bound(subject, client, now)
+                allowed = known.get(subject)
+                if allowed is None:
+                    allowed = known[subject] = self._bound(subject, client, now)
                 for op in ops:
                     if op.subject != subject or allowed != subject:
                         ops = tuple(

@@ -90,7 +90,8 @@ class Visit:
         """
         if self.read is None:
             return
-        self.read = replace(self.read, parsed={})
+        read = self.read
+        self.read = ReadAsk(read.ask, {}, read.more)
         if len(self.body) > LIGHT:
             self.read = replace(
                 self.read, ask=lean(self.read.ask), more=tuple(map(lean, self.read.more))

@@ -34,6 +34,7 @@ AMBIGUOUS_ACCOUNT = Refusal(
 )
 
 
+_X = frozenset((b"x", b"X"))
 _WORD = re.compile(rb"[\x20-\x7e]{1,128}").fullmatch
 
 
@@ -157,7 +158,11 @@ class Identifier:
     def withheld(self, head: Head) -> tuple[str, ...]:
         """Headers that do not pass from this peer: a gateway's own, and `X-Excise-*`."""
         names = tuple(
-            name.decode("latin-1") for name, _ in head.headers if name[:9].lower() == b"x-excise-"
+            [
+                name.decode("latin-1")
+                for name, _ in head.headers
+                if name[:1] in _X and name[:9].lower() == b"x-excise-"
+            ]
         )
         if self._gateway.headers and not self._from_gateway(head):
             names += self._gateway.headers

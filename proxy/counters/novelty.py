@@ -48,22 +48,23 @@ class Panes(State):
         now = max(at, self.at)
         self._turn(now // window - self.at // window)
         self.at = now
-        each = (1 - len(self.marks) / NOVEL_BITS) * (1 - len(self.before) / NOVEL_BITS)
+        marks, before = self.marks, self.before
+        each = (1 - len(marks) / NOVEL_BITS) * (1 - len(before) / NOVEL_BITS)
         chance, new, fresh = 1.0, True, list[int]()
         for mark in op.marks:
             chance *= each
-            if mark in self.marks:
+            if mark in marks:
                 new = False
             else:
-                self.marks.add(mark)
+                marks.add(mark)
                 fresh.append(mark)
-                new = new and mark not in self.before
+                new = new and mark not in before
         weight = int(1000 / max(chance, LEAST_CHANCE)) if new else 0
         self.weight[0] += weight
         self.requests[0] += 1
         part = part_of(now, window)
         total, asked = (
-            here + before * part // PANE_PARTS for here, before in (self.weight, self.requests)
+            here + past * part // PANE_PARTS for here, past in (self.weight, self.requests)
         )
         return Novelty(total / 1000, asked, now / 1e6, weight, tuple(fresh))
 

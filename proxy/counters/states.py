@@ -122,15 +122,21 @@ class Buckets(State):
 
     def count(self, op: Count, at: int) -> Total:
         """Add events; the total of the window that ends now."""
-        window = micros(op.window)
+        return Total(self.add(micros(op.window), op.weight, at), self.at / 1e6)
+
+    def add(self, window: int, weight: int, at: int) -> int:
+        """The same with the window in microseconds."""
         width = -(-window // BUCKETS)
-        now = max(at, self.at)
-        self._slide((now - window) // width)
+        now = self.at = max(at, self.at)
+        events = self.events
+        first = (now - window) // width
+        # Time never goes back in here, so the buckets stand in order, oldest first.
+        while events and (oldest := next(iter(events))) < first:
+            self.total -= events.pop(oldest)
         bucket = now // width
-        self.events[bucket] = self.events.get(bucket, 0) + op.weight
-        self.total += op.weight
-        self.at = now
-        return Total(self.total, now / 1e6)
+        events[bucket] = events.get(bucket, 0) + weight
+        self.total += weight
+        return self.total
 
     def uncount(self, op: Uncount) -> Done:
         """Take events back from the bucket that they are in, if the window still holds it."""
@@ -143,11 +149,6 @@ class Buckets(State):
                 self.events[bucket] -= less
                 self.total -= less
         return DONE
-
-    def _slide(self, first: int) -> None:
-        # Time never goes back in here, so the buckets stand in order, oldest first.
-        while self.events and (oldest := next(iter(self.events))) < first:
-            self.total -= self.events.pop(oldest)
 
 
 @dataclass(slots=True)

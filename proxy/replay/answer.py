@@ -7,7 +7,6 @@ with less reasoning is not known: a lowered effort leaves the recorded tokens as
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from proxy.decision import Degradation
@@ -16,9 +15,10 @@ from proxy.degrade.requests import takes_limit
 from proxy.dialects.base import ReplyReader
 from proxy.facts import Ask, Route, Usage
 from proxy.replay.records import Response
+from proxy.value import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Answer:
     """What the caller gets."""
 

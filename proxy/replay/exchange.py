@@ -69,8 +69,10 @@ class RecordedExchange:
     def objection(self) -> Refusal | None:
         """Why the edge takes no further look: a head that reads in several ways."""
         head = self.head
-        if not any(len(name) == 4 and name.lower() == b"host" for name, _ in head.headers):
-            # Records may leave out what every client sends.
+        for name, _ in head.headers:
+            if len(name) == 4 and name.lower() == b"host":
+                break
+        else:  # records may leave out what every client sends
             head = Head(head.method, head.path, head.query, (_HOST, *head.headers), head.peer)
         return screen(head, HTTP_1_1, self._venue.header_bytes)
 

@@ -19,6 +19,7 @@ from proxy.client.accounts import Account
 from proxy.facts import PROFILES
 from proxy.head import Head
 from proxy.replay.source import Source, TrafficMistake
+from proxy.value import value
 
 LABELS: Final = ("benign", "harvest", "ambiguous")
 MAX_NAME: Final = 256
@@ -26,7 +27,7 @@ _MAX_TOKENS: Final = 2**40
 _MAX_SECONDS: Final = 1e9
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Response:
     """What the upstream would have answered."""
 

@@ -22,7 +22,6 @@ from proxy.counters.memory import MemoryStore
 from proxy.counters.protocol import Op
 from proxy.counters.resilient import ResilientStore
 from proxy.edge.lanes import DelayLanes
-from proxy.ids import named_id
 from proxy.line import Surroundings, make_line
 from proxy.networks.load import load_networks
 from proxy.networks.lookup import Networks
@@ -69,10 +68,12 @@ class World:
         self.clock = VirtualClock(start)
         self.faults: list[str] = []
         """What has gone wrong in us, as kinds of errors; there should be none."""
-        self._seed = seed.to_bytes(8, "big", signed=True)
+        drawn = blake2b(str(seed).encode(), digest_size=32)
+        self._series = f"R{drawn.hexdigest()[:9].upper()}"
+        """Begins the ids of all requests, in the place of a time."""
         self._keep_visits = keep_visits
         settings = _as_recorded(settings or Settings())
-        secret = secret or Secret(blake2b(self._seed, digest_size=32).digest())
+        secret = secret or Secret(drawn.digest())
         self._store = MemoryStore(counters, clock=self.clock)
         resilient = ResilientStore(self._store, MemoryStore(1, clock=self.clock), self.clock)
         self._queue: list[Op] = []
@@ -138,9 +139,8 @@ class World:
         return self._order.ready()
 
     def _id(self, number: int) -> str:
-        """The same for one line whatever the policy: so two policies delay it alike."""
-        drawn = blake2b(self._seed + number.to_bytes(8, "big"), digest_size=10).digest()
-        return named_id(self.clock.now(), int.from_bytes(drawn, "big"))
+        """The same for one line whatever the policy, so that two policies delay it alike."""
+        return f"{self._series}{number:016d}"
 
     def _look(self, exchange: RecordedExchange) -> None:
         """What is known of a request now that it waits or has ended."""
@@ -192,6 +192,8 @@ def _as_recorded(settings: Settings) -> Settings:
         update={
             "client_address": ClientAddress.model_validate(bits),
             "header_evidence": evidence,
+            # Nobody answers a stream here: there is nothing to ask for its usage.
+            "upstream": settings.upstream.model_copy(update={"usage": "never"}),
             "redis_url": None,
         }
     )
