@@ -71,6 +71,8 @@ class World:
         drawn = blake2b(str(seed).encode(), digest_size=32)
         self._series = f"R{drawn.hexdigest()[:9].upper()}"
         """Begins the ids of all requests, in the place of a time."""
+        self.keys_full = 0
+        """Accepted keys that were not taken for proven, for their network has proven too many."""
         self._keep_visits = keep_visits
         settings = _as_recorded(settings or Settings())
         secret = secret or Secret(drawn.digest())
@@ -91,6 +93,7 @@ class World:
                 emit=_emit_nothing,
                 on_fault=self._fault,
                 on_notice=_notice_nothing,
+                on_keys_full=self._key_refused,
             ),
             policy=policy,
             accounts=self._accounts,
@@ -176,6 +179,9 @@ class World:
         self._renewing = self._line.judge.holds_leases
         if self._renewing:
             self._scheduler.call_at(self.clock.at + RENEW_S, self._renew)
+
+    def _key_refused(self) -> None:
+        self.keys_full += 1
 
     def _fault(self, _id: str, error: BaseException) -> None:
         self.faults.append(type(error).__name__)
