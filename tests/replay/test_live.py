@@ -27,23 +27,26 @@ from tests.support.inside import RecordedLog, read_answer
 from tests.support.raw_upstream import Call, plain, raw_upstream
 
 SECRET = "a secret of sixteen bytes"
-ALIKE = (
+TOLD = (
     "decision rule kind reason evidence findings shadow suspicion no_subject exempted_by store degrade "
     "delayed_s account account.source account.tier account.profile account.provisional api_key end_user "
     "client.address client.network_kind client.fingerprint request.sketch request.template request.bytes "
     "http.route excise.dialect gen_ai.usage.input_tokens gen_ai.usage.output_tokens request_id timestamp "
     "gen_ai.usage.reasoning_tokens http.response.status_code degraded"
-).split()
+)
+ALIKE = TOLD.split()
 POLICY = """
 version: 1
 keys: {missing: block, unknown: provisional}
 rules:
   - {name: pace, kind: rate_limit, per: api_key, limit: 20/minute, burst: 5,
      action: {delay: {at_most: 100ms, then: throttle}}}
-  - {name: places, kind: rate_limit, per: address, limit: 4/minute, burst: 4, action: throttle, mode: shadow}
-  - {name: budget, kind: token_budget, per: account, tokens: output, limits: [6000/hour], action: throttle}
-  - {name: wide, kind: prompt_diversity, per: account, window: 1h, min_requests: 10, max_distinct_ratio: 0.7,
-     score: 45}
+  - {name: places, kind: rate_limit, per: address, limit: 4/minute, burst: 4, action: throttle,
+     mode: shadow}
+  - {name: budget, kind: token_budget, per: account, tokens: output, limits: [6000/hour],
+     action: throttle}
+  - {name: wide, kind: prompt_diversity, per: account, window: 1h, min_requests: 10,
+     max_distinct_ratio: 0.7, score: 45}
   - {name: hosted, kind: datacenter_ip, kinds: [hosting, vpn, tor], score: 20}
   - {name: probing, kind: logit_probing, per: account, window: 1d, max_bias_maps: 3, max_single_biases: 4,
      action: {degrade: [drop_logit_bias, {cap_output_tokens: 50}]}, score: 30}
