@@ -90,9 +90,9 @@ class Source:
         return TrafficMistake(f"{self.name}:{line}: {message}")
 
 
-def _unpacked(raw: IO[bytes]) -> IO[bytes]:
-    buffered = cast("io.BufferedReader", raw)
-    first = buffered.peek(4)[:4]
+def _unpacked(found: IO[bytes]) -> IO[bytes]:
+    raw = found if isinstance(found, io.BufferedReader) else io.BufferedReader(found)  # type: ignore[type-var]
+    first = raw.peek(4)[:4]
     if first.startswith(_GZIP):
         return cast("IO[bytes]", io.BufferedReader(gzip.GzipFile(fileobj=raw), BUFFER))
     if first == _ZSTD:
