@@ -73,6 +73,7 @@ FIELDS: Final[dict[str, tuple[str, str]]] = {
     "gen_ai.request.max_tokens": ("number", "output limit that was asked for"),
     "gen_ai.request.choice.count": ("number", "completions asked for, where not one"),
     "gen_ai.request.temperature": ("number", "temperature"),
+    "gen_ai.request.top_p": ("number", "nucleus"),
     "gen_ai.request.stream": ("flag", "whether a stream was asked for"),
     "request.turns": ("number", "messages in the body"),
     "request.bytes": ("number", "bytes of the body"),
@@ -94,6 +95,12 @@ FIELDS: Final[dict[str, tuple[str, str]]] = {
     ),
     "request.tools": ("number", "tools declared"),
     "request.logprobs": ("flag", "whether log probabilities were asked for"),
+    "request.top_logprobs": ("number", "log probabilities that were asked for of each token"),
+    "request.biases": ("number", "tokens with a bias, where any"),
+    "request.bias_map": (
+        "text",
+        "keyed fingerprint of the map of biases, by which equal ones are told",
+    ),
     "request.prompt_logprobs": (
         "flag",
         "whether log probabilities of the prompt itself were asked for",
@@ -284,6 +291,9 @@ class EventBuilder:
         _add_file(event, visit)
         if (ask := visit.ask) is not None:
             _add_ask(event, ask)
+            if (biases := visit.told_biases) is not None:
+                event["request.biases"] = biases[0]
+                event["request.bias_map"] = f"bias_{self._hash(biases[1]):016x}"
             if visit.read is not None and visit.read.more:
                 event["request.asks"] = 1 + len(visit.read.more)
             _add_signals(event, visit.signals)
@@ -382,12 +392,16 @@ def _add_file(event: Event, visit: Visit) -> None:
 def _add_ask(event: Event, ask: Ask) -> None:
     if ask.model is not None:
         event["gen_ai.request.model"] = ask.model[:MAX_WORD]
-    if ask.max_output_tokens is not None:
-        event["gen_ai.request.max_tokens"] = ask.max_output_tokens
     if ask.choices != 1:
         event["gen_ai.request.choice.count"] = ask.choices
-    if ask.temperature is not None:
-        event["gen_ai.request.temperature"] = ask.temperature
+    for name, told in (
+        ("gen_ai.request.max_tokens", ask.max_output_tokens),
+        ("gen_ai.request.temperature", ask.temperature),
+        ("gen_ai.request.top_p", ask.top_p),
+        ("request.top_logprobs", ask.top_logprobs),
+    ):
+        if told is not None:
+            event[name] = told
     event["gen_ai.request.stream"] = ask.stream
     event["request.turns"] = len(ask.turns)
     # A key is the caller's text like any other: only what looks like a parameter's name is shown.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from hashlib import blake2b
 from typing import Literal
 
 from proxy.batches import Planned
@@ -56,6 +57,8 @@ class Visit:
     reader: ReplyReader | None = None
     degraded: tuple[str, ...] = ()
     """What was changed in the request."""
+    biases: tuple[int, bytes] | None = None
+    """How many tokens were biased and a digest of how, once that itself is forgotten."""
 
     @property
     def watching(self) -> bool:
@@ -83,6 +86,14 @@ class Visit:
         """What is asked of the model, where the body was read."""
         return self.read.ask if self.read is not None else None
 
+    @property
+    def told_biases(self) -> tuple[int, bytes] | None:
+        """How many tokens are biased, and a digest by which equal maps of biases are told."""
+        biases = () if self.read is None else self.read.ask.logit_bias
+        if not biases:
+            return self.biases
+        return len(biases), blake2b(repr(sorted(biases)).encode(), digest_size=16).digest()
+
     def let_go(self) -> None:
         """Forget what nobody looks at any more once the request goes on.
 
@@ -93,6 +104,7 @@ class Visit:
         read = self.read
         self.read = ReadAsk(read.ask, {}, read.more)
         if len(self.body) > LIGHT:
+            self.biases = self.told_biases
             self.read = replace(
                 self.read, ask=lean(self.read.ask), more=tuple(map(lean, self.read.more))
             )

@@ -6,7 +6,7 @@ One replay from end to end: records through one world or two, and everything tha
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from typing import Any, Final
@@ -67,21 +67,13 @@ class Report:
 
     def notes(self) -> list[str]:
         """What a reader has to know besides: what was not modelled, and bounds that were met."""
-        notes = [one for world in self._worlds for one in _unmodelled(world.policy)]
+        notes = [one for world in self._worlds for one in world.notes()]
         beyond = sum(population.beyond for population in self.tally.populations.values())
         if beyond:
             notes.append(
                 f"only the first {len(self.tally.accounts)} accounts are told apart; {beyond} requests of "
                 "others count for their population alone"
             )
-        for world in self._worlds:
-            if world.counters_lost:
-                notes.append(
-                    f"the memory of counters was full: {world.counters_lost} of the quietest were "
-                    "forgotten, so that less was found than a store without that bound would have"
-                )
-            for kind, count in sorted(Counter(world.faults).items()):
-                notes.append(f"{count} requests ended by a fault of Excise's own ({kind})")
         return list(dict.fromkeys(notes))
 
     @property
@@ -107,15 +99,3 @@ def _both(
 
 def _policy(policy: Policy) -> dict[str, Any]:
     return {"digest": policy.digest, "mode": policy.mode, "rules": len(policy.rules)}
-
-
-def _unmodelled(policy: Policy) -> list[str]:
-    notes = []
-    if policy.classifies:
-        notes.append(
-            "no classifier is asked: rules that would ask one judge by their lexicon alone"
-        )
-    if policy.lists:
-        names = ", ".join(sorted(policy.lists))
-        notes.append(f"lists that are kept in Redis are taken to be empty: {names}")
-    return notes

@@ -11,6 +11,7 @@ whoever runs it and whenever.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import partial
 from hashlib import blake2b
@@ -112,6 +113,31 @@ class World:
         """Counters that were forgotten for want of room."""
         return self._store.lost
 
+    def notes(self) -> list[str]:
+        """What a reader of the results has to know: what was not modelled, and bounds that were met."""
+        policy = self.policy
+        notes = []
+        if policy.classifies:
+            notes.append(
+                "no classifier is asked: rules that would ask one judge by their lexicon alone"
+            )
+        if policy.lists:
+            names = ", ".join(sorted(policy.lists))
+            notes.append(f"lists that are kept in Redis are taken to be empty: {names}")
+        if self._store.lost:
+            notes.append(
+                f"the memory of counters was full: {self._store.lost} of the quietest were forgotten, "
+                "so that less was found than by a store without that bound"
+            )
+        if self.keys_full:
+            notes.append(
+                f"{self.keys_full} times a key was accepted whose network had proven too many: "
+                "it went on to count by its address"
+            )
+        for kind, count in sorted(Counter(self.faults).items()):
+            notes.append(f"{count} requests ended by a fault of Excise's own ({kind})")
+        return notes
+
     def run(self, records: Iterable[Record]) -> Iterator[Result]:
         """The results, in the records' order."""
         for record in records:
@@ -125,16 +151,20 @@ class World:
         if record.if_refused is not None and not self._refusals.holds(record.if_refused):
             self._order.put(Result(record, skipped=True))
             return self._order.ready()
+        self._begin(record)
+        if self.policy.leases and not self._renewing:
+            self._renewing = True
+            self._scheduler.call_at(self.clock.at + RENEW_S, self._renew)
+        return self._order.ready()
+
+    def _begin(self, record: Record) -> None:
+        """Send a request down the line."""
         if record.declared is not None and self._accounts.declare(record.head, record.declared):
             self._line.identifier.replace_accounts(self._accounts)
         pipeline = self._line.pipeline
         visit = pipeline.visit(record.head, self._id(record.number))
         exchange = RecordedExchange(record, visit, self._venue)
         self._scheduler.start(pipeline.run(exchange, visit), partial(self._look, exchange))
-        if self.policy.leases and not self._renewing:
-            self._renewing = True
-            self._scheduler.call_at(self.clock.at + RENEW_S, self._renew)
-        return self._order.ready()
 
     def finish(self) -> list[Result]:
         """Let time pass until all requests have ended; the results that were still to come."""
