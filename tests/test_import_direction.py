@@ -44,6 +44,7 @@ FORBIDDEN = {
     "listing.py": ("redis", "proxy.edge", "proxy.policy", "proxy.rules"),
     "notices.py": ("aiohttp", "redis", "proxy.edge", "proxy.rules"),
     "tallies.py": (*IO, "proxy.edge", "proxy.rules"),
+    "replay": (*IO, "proxy.app", "proxy.edge.exchange", "proxy.edge.server", "proxy.edge.upstream"),
     "demo": ("proxy.edge", "proxy.pipeline", "proxy.judge", "proxy.judgement", "redis"),
     "counters/protocol.py": IO,
     "counters/states.py": IO,
