@@ -82,9 +82,20 @@ class Mark:
 class MarkTable:
     """See `wants.RequestMarks`. Immutable."""
 
-    def __init__(self, name: str, marks: tuple[Mark, ...]) -> None:
+    def __init__(self, name: str, marks: tuple[Mark, ...], text: str = "") -> None:
+        """`text` is what the marks were read from: by it two tables are the same."""
         self.name = name
         self.marks = marks
+        self._text = text
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, MarkTable) and (self.name, self._text) == (
+            other.name,
+            other._text,
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.name, self._text))
 
     @cached_property
     def sources(self) -> dict[str, str]:
@@ -126,7 +137,7 @@ def read_marks(data: Any, mistake: Mistaken, name: str = "marks") -> MarkTable:
             if any(mark.name == one.name for one in marks):
                 mistake(("marks", at, "name"), f"`{mark.name}` stands here twice")
             marks.append(mark)
-    return MarkTable(name, tuple(marks))
+    return MarkTable(name, tuple(marks), repr(listed))
 
 
 def _mark(item: Any, place: tuple[str | int, ...], mistake: Mistaken) -> Mark | None:

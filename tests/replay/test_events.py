@@ -169,6 +169,26 @@ def test_a_long_answer_stands_where_it_began(tmp_path: Path) -> None:
     assert results[0].record.number == 5  # the last line of the log
 
 
+def test_a_stricter_policy_is_judged_by_what_the_shipped_ones_have_derived(
+    tmp_path: Path,
+) -> None:
+    file = logged(tmp_path, crowd()[:20], load(shipped("default.yaml")))
+    _, notes = rejudged(file, load(shipped("default.yaml")))
+    assert not any("was not judged" in note for note in notes)
+    _, notes = rejudged(file, load(shipped("strict.yaml")))
+    assert not any("relays" in note for note in notes)  # the same table, read a second time
+
+
+def test_an_event_that_has_lost_its_lists_is_not_judged_by_them(tmp_path: Path) -> None:
+    policy = judged(RULES)
+    file = logged(tmp_path, [line(0)], policy)
+    event = json.loads(file.read_bytes())
+    kept = {name: told for name, told in event.items() if not isinstance(told, list | dict)}
+    file.write_text(json.dumps(kept | {"truncated": True}) + "\n", encoding="utf-8")
+    _, notes = rejudged(file, policy)
+    assert any(note.startswith("`wide` was not judged on 1 of 1 requests") for note in notes)
+
+
 def test_lines_that_are_no_requests_are_passed_over(tmp_path: Path) -> None:
     policy = judged(RULES)
     file = logged(tmp_path, [line(0)], policy)
