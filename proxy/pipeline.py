@@ -38,6 +38,7 @@ from proxy.judge import STORE_GONE, Judge
 from proxy.judgement import Judgement
 from proxy.outcome import learn, outcome_of
 from proxy.passage import Exchange
+from proxy.policy.decide import without_room
 from proxy.policy.model import Policy
 from proxy.policy.select import Stage
 from proxy.visit import Mode, Visit
@@ -427,13 +428,7 @@ class Pipeline:
         if await exchange.hold(subject, decision.delay_s):
             visit.delayed_s = decision.delay_s
             return None
-        judgement.decision = decision = replace(
-            decision,
-            verb=max(decision.delay_then, Verb.DEGRADE if decision.degradation else Verb.ALLOW),
-            reason="delay_lanes_full",
-            delay_s=0.0,
-            retry_after_s=decision.delay_s,
-        )
+        judgement.decision = decision = without_room(decision)
         return _refusal(decision, visit.policy) if decision.verb.refuses else None
 
     def _gate(

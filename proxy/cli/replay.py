@@ -69,6 +69,8 @@ def replay(traffic: Path, policy: Path, against: Path | None, top: int, **given:
     With --events it is Excise's own event log, which holds no texts: rules that need more than it holds are
     left out and named, and reactions are not modelled.
     """
+    if given["json_to"] == str(given["decisions"]) == "-":
+        raise click.UsageError("--json and --decisions cannot both go to standard output")
     try:
         report, source = _prepared(traffic, policy, against, given), Source(_or_none(traffic))
         with ExitStack() as opened:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from hashlib import blake2b
 from typing import Final
 
@@ -92,6 +93,17 @@ def decide(found: Sequence[RuleFinding]) -> Decision:
         retry_after_s=max(waits, default=pause),
         findings=ordered,
         degradation=None if refused else all_of(one.degradation for one in enforced),
+    )
+
+
+def without_room(decision: Decision) -> Decision:
+    """What becomes of a delay where nobody has room to hold the request back."""
+    return replace(
+        decision,
+        verb=max(decision.delay_then, Verb.DEGRADE if decision.degradation else Verb.ALLOW),
+        reason="delay_lanes_full",
+        delay_s=0.0,
+        retry_after_s=decision.delay_s,
     )
 
 

@@ -19,6 +19,7 @@ from proxy.dialects.routes import dialect
 from proxy.estimates import Estimates
 from proxy.facts import NO_USAGE, Facts, Outcome, Usage
 from proxy.judgement import Judgement
+from proxy.policy.decide import without_room
 from proxy.policy.load import load
 from proxy.policy.model import Policy
 from proxy.policy.shipped import shipped
@@ -98,11 +99,14 @@ class EventWorld(World):
         decision = judgement.decision
         held = 0.0
         if decision.delay_s > 0 and not decision.verb.refuses:
-            subject = facts.client.account or facts.client.address
+            client = facts.client
+            subject = client.address if client.unproven else client.account or client.address
             if self._venue.lanes.enter(subject):
                 held = decision.delay_s
                 await Until(self.clock.at + held)
                 self._venue.lanes.leave(subject)
+            else:
+                decision = judgement.decision = without_room(decision)
         result = Result(record, decision, delay_s=held, standings=judgement.standings)
         if decision.verb.refuses:
             judge.take_back(judgement)

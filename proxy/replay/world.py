@@ -67,8 +67,8 @@ class World:
         none is given. `keep_visits` gives each result its `visit`, for whoever wants to look closer."""
         self.policy = policy
         self.clock = VirtualClock(start)
-        self.faults: list[str] = []
-        """What has gone wrong in us, as kinds of errors; there should be none."""
+        self.faults: Counter[str] = Counter()
+        """What has gone wrong in us, by the kind of error; there should be none."""
         drawn = blake2b(str(seed).encode(), digest_size=32)
         self._series = f"R{drawn.hexdigest()[:9].upper()}"
         """Begins the ids of all requests, in the place of a time."""
@@ -134,7 +134,7 @@ class World:
                 f"{self.keys_full} times a key was accepted whose network had proven too many: "
                 "it went on to count by its address"
             )
-        for kind, count in sorted(Counter(self.faults).items()):
+        for kind, count in sorted(self.faults.items()):
             notes.append(f"{count} requests ended by a fault of Excise's own ({kind})")
         return notes
 
@@ -214,7 +214,7 @@ class World:
         self.keys_full += 1
 
     def _fault(self, _id: str, error: BaseException) -> None:
-        self.faults.append(type(error).__name__)
+        self.faults[type(error).__name__] += 1
 
 
 def _as_recorded(settings: Settings) -> Settings:

@@ -151,6 +151,13 @@ def test_a_bad_policy_is_told_with_its_place(traffic: Path, policy: Path) -> Non
     assert "policy.yaml:5:41: `per` must be one of" in result.stderr
 
 
+def test_standard_output_takes_one_of_both(traffic: Path, policy: Path) -> None:
+    words = ["replay", str(traffic), "--policy", str(policy), "--json", "-", "--decisions", "-"]
+    result = CliRunner().invoke(main, words)
+    assert result.exit_code == 2
+    assert "cannot both go to standard output" in result.stderr
+
+
 def test_an_accounts_file_needs_its_secret(traffic: Path, policy: Path, tmp_path: Path) -> None:
     secret = b"0123456789abcdef"
     key_id = Secret(secret).key_id(b"sk-0")

@@ -49,7 +49,7 @@ def rejudged(file: Path, policy: Policy, **given: Any) -> tuple[list[Result], li
     world = EventWorld(policy, **given)
     with Source(file) as source:
         results = list(world.run(read_events(source)))
-    assert world.faults == []
+    assert not world.faults
     return results, world.notes()
 
 
@@ -187,6 +187,19 @@ def test_an_event_that_has_lost_its_lists_is_not_judged_by_them(tmp_path: Path) 
     file.write_text(json.dumps(kept | {"truncated": True}) + "\n", encoding="utf-8")
     _, notes = rejudged(file, policy)
     assert any(note.startswith("`wide` was not judged on 1 of 1 requests") for note in notes)
+
+
+def test_lanes_are_bounded_here_too(tmp_path: Path) -> None:
+    text = """
+version: 1
+keys: {missing: block, unknown: allow}
+rules: [{name: pace, kind: rate_limit, per: api_key, limit: 60/minute, burst: 1,
+         action: {delay: {at_most: 60s, then: throttle}}}]
+"""
+    file = logged(tmp_path, [line(0.001 * t) for t in range(11)], judged(f"{text}mode: shadow\n"))
+    results, _ = rejudged(file, judged(text))
+    assert [one.word for one in results] == ["allow", *["delay"] * 8, "throttle", "throttle"]
+    assert results[-1].decision.reason == "delay_lanes_full"
 
 
 def test_lines_that_are_no_requests_are_passed_over(tmp_path: Path) -> None:

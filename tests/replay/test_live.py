@@ -186,7 +186,7 @@ async def test_a_replay_decides_as_excise_does_over_sockets(
     results = list(world.run(given))
     replayed = {one.record.number: told(one, build) for one in results if not one.skipped}
 
-    assert world.faults == []
+    assert not world.faults
     assert replayed.keys() == live.keys()
     for number, event in live.items():
         mine = replayed[number]
