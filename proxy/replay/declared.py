@@ -25,7 +25,7 @@ class DeclaredAccounts(Accounts):
     __slots__ = ("_declared", "_file", "_secret")
 
     def __init__(self, file: Accounts | None, secret: Secret) -> None:
-        super().__init__({}, 0)
+        super().__init__({}, ())
         self._file = file
         self._secret = secret
         self._declared: OrderedDict[bytes, tuple[str, Account]] = OrderedDict()
