@@ -73,7 +73,12 @@ async def test_while_a_request_lasts_its_slot_is_taken(tmp_path: Path) -> None:
         status, headers, _ = await excise.exchange(post(CHAT))
         assert (status, headers["retry-after"]) == (429, "1")
         event = await excise.log.wait_for(decision="throttle")
-        assert event["evidence"] == {"slots": 1, "held": 1, "retry_after_s": 1.0}
+        assert event["evidence"] == {
+            "subject": "address",
+            "slots": 1,
+            "held": 1,
+            "retry_after_s": 1.0,
+        }
         writer.close()
         await excise.log.wait_for(outcome="client_closed")
 
