@@ -42,6 +42,8 @@ def _bounded(_logger: Any, _method: str, line: bytes) -> bytes:
     if len(line) <= MAX_EVENT_BYTES:
         return line
     event = orjson.loads(line)
+    if event.pop("weighed", None) is not None:
+        return _bounded(_logger, _method, orjson.dumps({**event, "truncated": True}))
     kept = {name: value for name, value in event.items() if not isinstance(value, list | dict)}
     kept["truncated"] = True
     return orjson.dumps(kept)

@@ -13,7 +13,7 @@ from typing import Any, Final, Literal
 
 from proxy.client.address import canonical, subnet
 from proxy.clock import utc
-from proxy.decision import Verb
+from proxy.decision import RuleFinding, Verb
 from proxy.dialects.base import ReplyReader
 from proxy.facts import Ask, Client, Signals
 from proxy.outcome import usage_of
@@ -27,6 +27,7 @@ Addresses = Literal["full", "subnet", "hashed"]
 
 MAX_WORD: Final = 128
 MAX_LIST: Final = 32
+MAX_WEIGHED: Final = 16
 
 FIELDS: Final[dict[str, tuple[str, str]]] = {
     "event": ("text", "`request`, or another event's name"),
@@ -121,11 +122,21 @@ FIELDS: Final[dict[str, tuple[str, str]]] = {
         "names of the enforced rules that fired, where more than one; suspicion as `suspicion:account`",
     ),
     "shadow": ("list", "names of the shadow rules that would have acted, likewise"),
+    "weighed": (
+        "list",
+        (
+            "every finding, strongest first, where another one than that which decided was weighed: rule, kind, "
+            "reason, action, shadow, evidence, delay_s, ban_s, degrade"
+        ),
+    ),
     "exempted_by": ("list", "exemptions that spoke"),
     "allowance": ("text", "why an operator allows this account everything, and until when"),
     "suspicion": (
         "object",
-        "levels as the request came, `families` of evidence, `with_shadow` what shadow rules add up to",
+        (
+            "levels as the request came, `families` of evidence, `with_shadow` what shadow rules add up to, "
+            "`levels` of each rule, `~` before those in shadow"
+        ),
     ),
     "expression_errors": (
         "object",
@@ -454,10 +465,31 @@ def _add_findings(event: Event, visit: Visit) -> None:
         event["shadow"] = shadow[:MAX_LIST]
         if (watched := visit.decision.would_degrade) is not None:
             event["would_degrade"] = list(watched.actions.values())
+    if shadow or len(enforced) > 1:
+        event["weighed"] = [_weighed(one) for one in findings[:MAX_WEIGHED]]
     if (degradation := visit.degradation) is not None:
         event["degrade"] = list(degradation.actions.values())
         if degraded := visit.all_degraded:
             event["degraded"] = list(degraded[:MAX_LIST])
+
+
+def _weighed(found: RuleFinding) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "rule": found.rule,
+        "kind": found.kind,
+        "reason": found.finding.reason,
+        "action": found.verb.word,
+        "evidence": dict(found.finding.evidence),
+    }
+    if found.shadow:
+        told["shadow"] = True
+    if found.delay_s:
+        told["delay_s"] = round(found.delay_s, 3)
+    if found.ban_s:
+        told["ban_s"] = found.ban_s
+    if found.degradation is not None:
+        told["degrade"] = list(found.degradation.actions.values())
+    return told
 
 
 def _add_judgement(event: Event, visit: Visit) -> None:
@@ -497,6 +529,10 @@ def _suspicion(standings: Sequence[Standing]) -> dict[str, Any]:
     }
     if watched:
         said["with_shadow"] = watched
+    said["levels"] = {
+        stood.name: {rule: round(level, 1) for rule, level in stood.levels.items()}
+        for stood in standings
+    }
     return said
 
 

@@ -212,7 +212,7 @@ def lean(ask: Ask, prompt: str = "") -> Ask:
         turns=(*turns[1:], Turn("user", prompt)) if prompt else turns,
         let_go_bytes=prompt_bytes(ask) - len(prompt.encode("utf-8", "surrogatepass")),
         system="",
-        logit_bias=(),
+        logit_bias=(("", 0.0),) * len(ask.logit_bias),
         tools=("",) * len(ask.tools),
         parameters=ask.parameters[:SHOWN_PARAMETERS],
     )

@@ -125,6 +125,7 @@ class Judge:
         """Run the rules of one stage that apply."""
         policy = judgement.policy
         selection = select(policy, facts, now, stage)
+        judgement.stages += (stage,)
         judgement.no_subject += selection.no_subject
         judgement.exempted_by += selection.exempted_by
         suspects = self._suspects(policy, facts, stage, now)

@@ -20,7 +20,7 @@ from proxy.facts import MOST_CLASSIFIED, Facts, Outcome, lean
 from proxy.notices import Notice
 from proxy.policy.decide import JITTER, decide, jitter_of
 from proxy.policy.model import Policy
-from proxy.policy.select import Selected
+from proxy.policy.select import Selected, Stage
 from proxy.policy.suspicion import Standing
 from proxy.rules.base import RuleKind
 from proxy.signals.sketch import prompt_text
@@ -56,6 +56,8 @@ class Judgement:
     exempted_by: tuple[str, ...] = ()
     expression_errors: dict[str, str] = field(default_factory=dict)
     """Rule or exemption → why an expression of its could not be evaluated."""
+    stages: tuple[Stage, ...] = ()
+    """What has been judged: not the body's rules where the identity's have refused."""
     counted: Counted = field(default_factory=list)
     counted_locally: Counted = field(default_factory=list)
 

@@ -12,6 +12,7 @@ Levels that rules in shadow set are kept apart: they can be watched, and never c
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import field
 from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -109,6 +110,8 @@ class Standing:
     """Of the enforced rules; sorted."""
     level_with_shadow: float
     families_with_shadow: tuple[Family, ...]
+    levels: Mapping[str, float] = field(default_factory=dict, hash=False)
+    """What it is made of, by rule; `~` before those that rules in shadow have set."""
 
 
 def standing(
@@ -143,6 +146,7 @@ def standing(
         tuple(sorted(of_enforced)),
         enforced + watched,
         tuple(sorted(of_all)),
+        levels,
     )
 
 

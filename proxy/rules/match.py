@@ -68,6 +68,8 @@ _OF_BODY: Final[dict[str, Callable[[Facts], Fact]]] = {
     "model": lambda facts: facts.ask.model if facts.ask is not None else None,
     "stream": lambda facts: facts.ask.stream if facts.ask is not None else None,
 }
+MATCHED: Final = {**_OF_CLIENT, **_OF_BODY, "network": _OF_CLIENT["address"]}
+"""What each key of a `match` but `not` looks at, for whoever has to say why one does not hold."""
 
 
 Asns = Annotated[tuple[int, ...], WithJsonSchema(ASN_SCHEMA)]

@@ -1,0 +1,241 @@
+"""
+The smallest change in the facts that would have had a request decided otherwise.
+
+Nothing is guessed: a change counts only once the rule itself, asked again with the changed facts or
+readings, no longer finds what it found, and the decision, made again of what is left, is another one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any
+
+from proxy.counters.protocol import Reading
+from proxy.decision import Decision, RuleFinding, Verb
+from proxy.explain.levers import fewer
+from proxy.explain.others import other_facts
+from proxy.explain.rates import Lever, later, wait_of
+from proxy.explain.suspected import of_suspicion
+from proxy.explain.trace import Trace, Weighed
+from proxy.explain.way import Holds, Way, least
+from proxy.explain.would import told
+from proxy.policy import suspicion
+from proxy.policy.decide import decide, weigh
+
+
+def judged(
+    one: Weighed, trace: Trace, readings: Sequence[Reading], *, shadow: bool, facts: Any = None
+) -> RuleFinding | None:
+    """What a rule finds of other readings, or of other facts."""
+    given = one.facts if facts is None else facts
+    if facts is not None and one.rule.applies is not None and not one.rule.applies(facts):
+        return None
+    finding = one.rule.judge(given, readings)
+    if finding is None:
+        return None
+    subject = one.rule.subject(given)
+    return weigh(one.rule, finding, subject, shadow=shadow, jitter=trace.jitter)
+
+
+def flip(trace: Trace) -> dict[str, Any] | None:
+    """What would have had a request pass as it came; None where it did."""
+    decision = trace.decision
+    if decision.verb < Verb.DELAY:
+        return None
+    target = Verb.THROTTLE if decision.verb.refuses else Verb.DELAY
+    acting = [found for found in decision.findings if not found.shadow]
+    deciding = [found for found in acting if found.verb >= target]
+    if not deciding:
+        return {"cannot": _no_finding(trace), "needs": []}
+
+    def in_the_way(found: RuleFinding | None) -> bool:
+        return found is not None and found.verb >= target
+
+    ways = [(found, list(ways_of(trace, found, in_the_way))) for found in deciding]
+    chosen = _chosen([of for _, of in ways])
+    said: dict[str, Any] = {
+        "needs": [
+            {
+                "rule": found.rule,
+                "reason": found.finding.reason,
+                "ways": [list(way.changes) for way in of],
+            }
+            for found, of in ways
+        ]
+    }
+    if chosen is not None:
+        left = [found for found in acting if found not in deciding]
+        left += [way.left for way in chosen if way.left is not None]
+        after = decide(left)
+        assert after.verb < target
+        said |= {"changes": _together(chosen), "then": told(after)}
+    else:
+        missing = [found.rule for found, of in ways if not of]
+        said["cannot"] = f"not known of {', '.join(missing)}: {_why_unknown(trace, missing)}"
+    said["without"] = without(trace.findings)
+    return said
+
+
+def without(findings: Sequence[RuleFinding]) -> list[dict[str, Any]]:
+    """The decision had each rule that acted not been in force."""
+    acting = [found for found in findings if not found.shadow]
+    names = dict.fromkeys(found.rule for found in acting if found.verb >= Verb.DELAY)
+    return [
+        {"rule": name, **told_other(decide([one for one in acting if one.rule != name]))}
+        for name in names
+    ]
+
+
+def told_other(decision: Decision) -> dict[str, Any]:
+    """A decision that would have been, under `then`."""
+    return {"then": told(decision)}
+
+
+def ways_of(trace: Trace, found: RuleFinding, in_the_way: Holds) -> Iterator[Way]:
+    """The ways in which one finding would not have been, the smallest first."""
+    if found.kind == "ban":
+        until = found.finding.evidence.get("until")
+        yield Way((f"after {until}, when the ban ends, or once it is lifted",), None)
+        return
+    if found.kind == suspicion.KIND:
+        yield from of_suspicion(trace, found, in_the_way)
+        return
+    if found.kind == "gate":
+        yield Way((_gate(found),), None)
+        return
+    standing = [
+        (one, again)
+        for one in trace.weighed
+        if one.rule.name == found.rule
+        and in_the_way(again := judged(one, trace, one.readings, shadow=found.shadow))
+    ]
+    # Of several asks in one body each may have been found alone: then no one change is the smallest.
+    if len(standing) == 1:
+        ((one, again),) = standing
+        if again is not None and again.finding == found.finding:
+            yield from _of_rule(one, trace, found, in_the_way)
+
+
+def _of_rule(one: Weighed, trace: Trace, found: RuleFinding, in_the_way: Holds) -> Iterator[Way]:
+    def left(readings: Sequence[Reading], facts: Any = None) -> RuleFinding | None:
+        return judged(one, trace, readings, shadow=found.shadow, facts=facts)
+
+    seconds = max(map(wait_of, one.readings), default=0.0)
+    if seconds:
+        moved = [
+            later(op, reading, seconds) or reading
+            for op, reading in zip(one.ops, one.readings, strict=True)
+        ]
+        rest = left(moved)
+        if not in_the_way(rest):
+            yield Way((f"{_seconds(seconds)} later",), rest, "later", seconds)
+    for key, text, facts, readings in other_facts(one):
+        rest = left(readings, facts)
+        if not in_the_way(rest):
+            yield Way((text,), rest, key)
+    levers = list(fewer(one.rule, one.ops, one.readings))
+    alone = False
+    for lever in levers:
+        steps = least(lever.most, partial(_enough, one, lever, left, in_the_way))
+        if steps is not None:
+            alone = True
+            yield Way((lever.text(steps),), left(_turn(one, [(lever, steps)])))
+    if not alone and len(levers) > 1:
+        yield from _jointly(one, levers, left, in_the_way)
+
+
+def _enough(
+    one: Weighed,
+    lever: Lever,
+    left: Callable[[Sequence[Reading]], RuleFinding | None],
+    in_the_way: Holds,
+    steps: int,
+) -> bool:
+    return not in_the_way(left(_turn(one, [(lever, steps)])))
+
+
+def _jointly(
+    one: Weighed,
+    levers: list[Lever],
+    left: Callable[[Sequence[Reading]], RuleFinding | None],
+    in_the_way: Holds,
+) -> Iterator[Way]:
+    """Where no lever is enough alone: all of them, each then let back as far as may be."""
+    first = {lever.at: lever for lever in reversed(levers)}
+    steps = [(lever, lever.most) for lever in first.values()]
+    if in_the_way(left(_turn(one, steps))):
+        return
+    for at, (lever, _) in enumerate(steps):
+        rest = [other for place, other in enumerate(steps) if place != at]
+
+        def enough(k: int, lever: Lever = lever, rest: list[tuple[Lever, int]] = rest) -> bool:
+            return not in_the_way(left(_turn(one, [*rest, (lever, k)])))
+
+        steps[at] = (lever, 0 if enough(0) else least(lever.most, enough) or lever.most)
+    kept = [(lever, k) for lever, k in steps if k]
+    yield Way(tuple(lever.text(k) for lever, k in kept), left(_turn(one, kept)))
+
+
+def _turn(one: Weighed, steps: Sequence[tuple[Lever, int]]) -> list[Reading]:
+    readings = list(one.readings)
+    for lever, k in steps:
+        readings[lever.at] = lever.turned(readings[lever.at], k)
+    return readings
+
+
+# Words
+
+
+def _chosen(ways: Sequence[Sequence[Way]]) -> list[Way] | None:
+    """One way for each finding: the same one for all where there is such, else each one's first."""
+    if not all(ways):
+        return None
+    keys = dict.fromkeys(way.shared for way in ways[0] if way.shared is not None)
+    for key in keys:
+        of = [next((way for way in each if way.shared == key), None) for each in ways]
+        same = [way for way in of if way is not None]
+        if len(same) == len(ways):
+            return same
+    return [each[0] for each in ways]
+
+
+def _together(chosen: Sequence[Way]) -> list[str]:
+    waits = [way.seconds for way in chosen if way.seconds is not None]
+    texts = [text for way in chosen if way.seconds is None for text in way.changes]
+    if waits:
+        texts.insert(0, f"{_seconds(max(waits))} later")
+    return list(dict.fromkeys(texts))
+
+
+def _seconds(seconds: float) -> str:
+    """Never less than it takes: rounded up to the millisecond."""
+    return f"{-(-seconds * 1000 // 1) / 1000:g} s"
+
+
+def _gate(found: RuleFinding) -> str:
+    where = {
+        "keys": "with a key that the policy's `keys` lets in",
+        "unknown_routes": "on a route that is served, or with the route in `also_serve`",
+        "uninspectable": "with a body that can be read in one way only",
+    }
+    return where.get(found.rule, f"without the gate {found.rule}")
+
+
+def _no_finding(trace: Trace) -> str:
+    event = trace.event
+    if event.get("kind") == "store":
+        rule = event.get("rule")
+        return f"the store was gone, and `on_store_failure: block` of {rule} refuses without it"
+    if event.get("reason") == "delay_lanes_full":
+        return "as many requests were held back already as the process has room for"
+    return f"no rule has refused it, but the process itself: {event.get('reason')}"
+
+
+def _why_unknown(trace: Trace, missing: Sequence[str]) -> str:
+    if not trace.weighed:
+        return "what its counters read was not kept"
+    listed = [one.rule.kind for one in trace.weighed if one.rule.name in missing]
+    if "listed" in listed:
+        return "it stands on a list; without that entry it would not have been found"
+    return "no smaller change than another request makes a difference"

@@ -1,0 +1,119 @@
+"""How much of each limit a request has used: what, more of the same, would have had it found or refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from proxy.counters.protocol import (
+    Different,
+    Held,
+    Novelty,
+    Op,
+    Reading,
+    Reserve,
+    Take,
+    Taken,
+    Tallied,
+    Tally,
+    Total,
+)
+from proxy.decision import Verb
+from proxy.explain.flip import judged
+from proxy.explain.levers import more
+from proxy.explain.rates import FAR
+from proxy.explain.trace import Trace, Weighed
+from proxy.explain.way import least
+from proxy.policy import suspicion
+
+
+def nearest(trace: Trace) -> list[dict[str, Any]]:
+    """Each limit that has not been reached, nearest first; those that would refuse before others."""
+    told = [said for one in trace.weighed if (said := _of_rule(one, trace)) is not None]
+    told += _of_suspicion(trace)
+    return sorted(told, key=lambda one: (not one["refuses"], -one["used"], one["rule"]))
+
+
+def _of_rule(one: Weighed, trace: Trace) -> dict[str, Any] | None:
+    """Asked of the rule itself: how many more requests like this one it would have let pass."""
+    rule = one.rule
+    shadow = trace.watching or rule.mode == "shadow"
+    if rule.score is None and rule.does.strongest <= Verb.ALLOW:
+        return None
+    if judged(one, trace, one.readings, shadow=shadow) is not None:
+        return None
+    levers = list(more(one.ops, one.readings))
+    if not levers:
+        return None
+    refuses = rule.does.strongest.refuses
+    target = Verb.THROTTLE if refuses else Verb.ALLOW
+
+    def found(steps: int) -> bool:
+        readings = list(one.readings)
+        for lever in levers:
+            readings[lever.at] = lever.turned(readings[lever.at], min(steps, lever.most))
+        again = judged(one, trace, readings, shadow=shadow)
+        return again is not None and again.verb >= target
+
+    steps = least(FAR, found)
+    if steps is None:
+        return None
+    said: dict[str, Any] = {
+        "rule": rule.name,
+        "used": _used(one, steps),
+        "would": " and ".join(lever.text(steps) for lever in levers[:1]),
+        "action": (rule.does.strongest if refuses else rule.does.verb).word,
+        "refuses": refuses and not shadow,
+    }
+    if rule.score is not None:
+        said["score"] = rule.score
+    if shadow:
+        said["shadow"] = True
+    return said
+
+
+def _used(one: Weighed, steps: int) -> float:
+    """The share of what may be had that has been had: all but one step of what would be found."""
+    had = max(map(_had, one.readings, one.ops), default=0)
+    allowed = had + steps - 1
+    return round(had / allowed, 3) if allowed > 0 else 0.0
+
+
+def _had(reading: Reading, op: Op) -> int:
+    """What a reading counts that a limit is set for."""
+    match op, reading:
+        case Take() | Reserve(), Taken():
+            return max(0, op.burst - reading.remaining)
+        case _, Total() | Novelty():
+            return round(reading.total)
+        case _, Different():
+            return reading.distinct
+        case _, Held():
+            return reading.held
+        case Tally(), Tallied() if op.items:
+            return reading.shown[0]
+    return 0
+
+
+def _of_suspicion(trace: Trace) -> list[dict[str, Any]]:
+    settings = trace.policy.suspicion
+    told: list[dict[str, Any]] = []
+    for stood in trace.standings:
+        for threshold in settings.thresholds:
+            at = threshold.at - suspicion.NEARLY
+            strongest = threshold.action.strongest
+            short = strongest is Verb.BLOCK and len(stood.families) < suspicion.FAMILIES_TO_BLOCK
+            if stood.level >= at and not short:
+                continue
+            needs = f"a suspicion of {threshold.at:g} and not {stood.level:.1f}"
+            if short:
+                needs += f", of {suspicion.FAMILIES_TO_BLOCK} families of evidence"
+            told.append(
+                {
+                    "rule": suspicion.NAME,
+                    "used": round(min(stood.level / at, 1.0), 3),
+                    "would": needs,
+                    "action": strongest.word,
+                    "refuses": strongest.refuses and not trace.watching,
+                }
+            )
+    return told
