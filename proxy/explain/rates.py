@@ -1,4 +1,4 @@
-"""Levers, and those of limits of a rate: what the counter's own arithmetic says of later, of less, of more."""
+"""Levers, and those of limits of a rate: what the counter itself says of later, of less, of more."""
 
 from __future__ import annotations
 
