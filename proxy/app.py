@@ -18,6 +18,7 @@ from aiohttp import web
 from proxy import assembly
 from proxy.admin.api import admin_app
 from proxy.admin.boards import board_routes
+from proxy.admin.explanations import explanation_routes
 from proxy.admin.health import Readiness, health_app
 from proxy.background import REVOKED
 from proxy.classifier import Result
@@ -34,6 +35,9 @@ from proxy.edge.wire import closing_answer
 from proxy.errors import ConfigurationError, Refusal
 from proxy.eventlog import EventLog
 from proxy.events import EventBuilder
+from proxy.explain import recent
+from proxy.explain.told import of_trace
+from proxy.explain.trace import trace_of
 from proxy.ids import request_id
 from proxy.line import Line, Surroundings, make_line
 from proxy.listing import StoreLists
@@ -95,6 +99,8 @@ class App:
         self._listener: Listener | None = None
         self._in_force: InForce | None = None
         self.ports: dict[str, int] = {}
+        self.recent = recent.Recent()
+        """Requests of a moment ago, where somebody may ask for them."""
 
     async def start(self) -> None:
         """Open everything, the data listener last. Raises OSError and ConfigurationError.
@@ -145,6 +151,7 @@ class App:
             *board_routes(self.bans),
             *board_routes(self.allowances, ("account",)),
             *board_routes(self.background.board, ("template",), self.background.revoke),
+            *explanation_routes(self._explain, recent.MOST),
         ]
         await self._open(
             "admin", admin_app(self._admin_token, self.status, boards), settings.admin_listen
@@ -328,8 +335,15 @@ class App:
     def _emit(self, visit: Visit, exchange: Exchange) -> None:
         progress = exchange.progress
         duration = self._clock.monotonic() - progress.started
-        self._log.put(self._events.request(visit, progress, duration))
+        event = self._events.request(visit, progress, duration)
+        self._log.put(event)
         self.metrics.request(visit, progress, duration)
+        if self._admin_token is not None:
+            self.recent.keep(trace_of(visit, event))
+
+    def _explain(self, identifier: str) -> dict[str, Any] | None:
+        trace = self.recent.of(identifier)
+        return None if trace is None else of_trace(trace)
 
     def _reject(
         self, peer: str, target: str, refusal: Refusal, cause: BaseException | None

@@ -125,8 +125,8 @@ FIELDS: Final[dict[str, tuple[str, str]]] = {
     "weighed": (
         "list",
         (
-            "every finding, strongest first, where another one than that which decided was weighed: rule, kind, "
-            "reason, action, shadow, evidence, delay_s, ban_s, degrade"
+            "every finding, strongest first, where another one than that which decided was weighed: "
+            "rule, kind, reason, action, shadow, evidence, delay_s, ban_s, degrade"
         ),
     ),
     "exempted_by": ("list", "exemptions that spoke"),
@@ -134,8 +134,8 @@ FIELDS: Final[dict[str, tuple[str, str]]] = {
     "suspicion": (
         "object",
         (
-            "levels as the request came, `families` of evidence, `with_shadow` what shadow rules add up to, "
-            "`levels` of each rule, `~` before those in shadow"
+            "levels as the request came, `families` of evidence, `with_shadow` what shadow rules add up "
+            "to, `levels` of each rule, `~` before those in shadow"
         ),
     ),
     "expression_errors": (

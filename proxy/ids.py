@@ -15,3 +15,8 @@ def request_id(now: float) -> str:
     """
     value = int(now * 1000) << 80 | random.getrandbits(80)
     return "".join([_PAIRS[value >> shift & 1023] for shift in range(120, -1, -10)])
+
+
+def known_id(text: str) -> bool:
+    """Whether a text has the form of a request's id."""
+    return len(text) == 26 and set(text) <= set(_ALPHABET)

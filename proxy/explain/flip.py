@@ -7,35 +7,20 @@ readings, no longer finds what it found, and the decision, made again of what is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from proxy.counters.protocol import Reading
 from proxy.decision import Decision, RuleFinding, Verb
 from proxy.explain.levers import fewer
 from proxy.explain.others import other_facts
-from proxy.explain.rates import Lever, later, wait_of
+from proxy.explain.rates import later, wait_of
 from proxy.explain.suspected import of_suspicion
 from proxy.explain.trace import Trace, Weighed
-from proxy.explain.way import Holds, Way, least
+from proxy.explain.way import Holds, Steps, Way, fewest, judged, let_back, turned
 from proxy.explain.would import told
 from proxy.policy import suspicion
-from proxy.policy.decide import decide, weigh
-
-
-def judged(
-    one: Weighed, trace: Trace, readings: Sequence[Reading], *, shadow: bool, facts: Any = None
-) -> RuleFinding | None:
-    """What a rule finds of other readings, or of other facts."""
-    given = one.facts if facts is None else facts
-    if facts is not None and one.rule.applies is not None and not one.rule.applies(facts):
-        return None
-    finding = one.rule.judge(given, readings)
-    if finding is None:
-        return None
-    subject = one.rule.subject(given)
-    return weigh(one.rule, finding, subject, shadow=shadow, jitter=trace.jitter)
+from proxy.policy.decide import decide
 
 
 def flip(trace: Trace) -> dict[str, Any] | None:
@@ -134,54 +119,17 @@ def _of_rule(one: Weighed, trace: Trace, found: RuleFinding, in_the_way: Holds) 
         rest = left(readings, facts)
         if not in_the_way(rest):
             yield Way((text,), rest, key)
+
+    def passes(steps: Steps) -> bool:
+        return not in_the_way(left(turned(one, steps)))
+
     levers = list(fewer(one.rule, one.ops, one.readings))
-    alone = False
-    for lever in levers:
-        steps = least(lever.most, partial(_enough, one, lever, left, in_the_way))
-        if steps is not None:
-            alone = True
-            yield Way((lever.text(steps),), left(_turn(one, [(lever, steps)])))
-    if not alone and len(levers) > 1:
-        yield from _jointly(one, levers, left, in_the_way)
-
-
-def _enough(
-    one: Weighed,
-    lever: Lever,
-    left: Callable[[Sequence[Reading]], RuleFinding | None],
-    in_the_way: Holds,
-    steps: int,
-) -> bool:
-    return not in_the_way(left(_turn(one, [(lever, steps)])))
-
-
-def _jointly(
-    one: Weighed,
-    levers: list[Lever],
-    left: Callable[[Sequence[Reading]], RuleFinding | None],
-    in_the_way: Holds,
-) -> Iterator[Way]:
-    """Where no lever is enough alone: all of them, each then let back as far as may be."""
-    first = {lever.at: lever for lever in reversed(levers)}
-    steps = [(lever, lever.most) for lever in first.values()]
-    if in_the_way(left(_turn(one, steps))):
-        return
-    for at, (lever, _) in enumerate(steps):
-        rest = [other for place, other in enumerate(steps) if place != at]
-
-        def enough(k: int, lever: Lever = lever, rest: list[tuple[Lever, int]] = rest) -> bool:
-            return not in_the_way(left(_turn(one, [*rest, (lever, k)])))
-
-        steps[at] = (lever, 0 if enough(0) else least(lever.most, enough) or lever.most)
-    kept = [(lever, k) for lever, k in steps if k]
-    yield Way(tuple(lever.text(k) for lever, k in kept), left(_turn(one, kept)))
-
-
-def _turn(one: Weighed, steps: Sequence[tuple[Lever, int]]) -> list[Reading]:
-    readings = list(one.readings)
-    for lever, k in steps:
-        readings[lever.at] = lever.turned(readings[lever.at], k)
-    return readings
+    alone = [steps for lever in levers if (steps := fewest(lever, passes))]
+    # Where none is enough alone: all that were counted first, fewer requests last.
+    for steps in alone or [let_back([(lever, lever.most) for lever in levers[::-1]], passes)]:
+        if steps:
+            texts = tuple(lever.text(count) for lever, count in steps)
+            yield Way(texts, left(turned(one, steps)))
 
 
 # Words

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from proxy.counters.protocol import (
@@ -18,11 +19,10 @@ from proxy.counters.protocol import (
     Total,
 )
 from proxy.decision import Verb
-from proxy.explain.flip import judged
 from proxy.explain.levers import more
-from proxy.explain.rates import FAR
+from proxy.explain.rates import Lever
 from proxy.explain.trace import Trace, Weighed
-from proxy.explain.way import least
+from proxy.explain.way import Steps, fewest, judged, let_back, turned
 from proxy.policy import suspicion
 
 
@@ -41,26 +41,20 @@ def _of_rule(one: Weighed, trace: Trace) -> dict[str, Any] | None:
         return None
     if judged(one, trace, one.readings, shadow=shadow) is not None:
         return None
-    levers = list(more(one.ops, one.readings))
-    if not levers:
-        return None
     refuses = rule.does.strongest.refuses
     target = Verb.THROTTLE if refuses else Verb.ALLOW
 
-    def found(steps: int) -> bool:
-        readings = list(one.readings)
-        for lever in levers:
-            readings[lever.at] = lever.turned(readings[lever.at], min(steps, lever.most))
-        again = judged(one, trace, readings, shadow=shadow)
+    def found(steps: Steps) -> bool:
+        again = judged(one, trace, turned(one, steps), shadow=shadow)
         return again is not None and again.verb >= target
 
-    steps = least(FAR, found)
-    if steps is None:
+    needed = _fewest(one, list(more(one.ops, one.readings)), found)
+    if not needed:
         return None
     said: dict[str, Any] = {
         "rule": rule.name,
-        "used": _used(one, steps),
-        "would": " and ".join(lever.text(steps) for lever in levers[:1]),
+        "used": min(_used(one, lever, steps) for lever, steps in needed),
+        "would": " and ".join(lever.text(steps) for lever, steps in needed),
         "action": (rule.does.strongest if refuses else rule.does.verb).word,
         "refuses": refuses and not shadow,
     }
@@ -71,9 +65,17 @@ def _of_rule(one: Weighed, trace: Trace) -> dict[str, Any] | None:
     return said
 
 
-def _used(one: Weighed, steps: int) -> float:
+def _fewest(one: Weighed, levers: list[Lever], found: Callable[[Steps], bool]) -> Steps:
+    """The lever whose limit is nearest; where none is enough alone, all, each as little as needed."""
+    alone = [steps for lever in levers if (steps := fewest(lever, found))]
+    if alone:
+        return max(alone, key=lambda steps: _used(one, *steps[0]))
+    return let_back([(lever, lever.most) for lever in levers], found)
+
+
+def _used(one: Weighed, lever: Lever, steps: int) -> float:
     """The share of what may be had that has been had: all but one step of what would be found."""
-    had = max(map(_had, one.readings, one.ops), default=0)
+    had = _had(one.readings[lever.at], one.ops[lever.at])
     allowed = had + steps - 1
     return round(had / allowed, 3) if allowed > 0 else 0.0
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any, Final
 
-from proxy.clock import utc
 from proxy.counters.protocol import (
     Count,
     Different,
@@ -26,9 +26,10 @@ from proxy.counters.protocol import (
 )
 from proxy.decision import Verb
 from proxy.explain.evidence import flip_of_event
-from proxy.explain.flip import flip, judged
+from proxy.explain.flip import flip
 from proxy.explain.near import nearest
 from proxy.explain.trace import Trace, Weighed
+from proxy.explain.way import judged
 from proxy.explain.why import why_not
 from proxy.explain.would import Told, findings_of, shadow
 from proxy.facts import Facts
@@ -43,7 +44,8 @@ def of_trace(trace: Trace) -> Told:
     """All that is known of a request whose trace was kept."""
     event = dict(trace.event)
     if isinstance(event.get("timestamp"), float):
-        event["timestamp"] = utc(event["timestamp"])
+        moment = datetime.fromtimestamp(event["timestamp"], UTC)
+        event["timestamp"] = moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     said: Told = {"event": event, "rules": rules_of(trace)}
     if (otherwise := flip(trace)) is not None:
         said["flip"] = otherwise
