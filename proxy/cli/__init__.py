@@ -22,6 +22,7 @@ from proxy.cli.routes import routes
 from proxy.cli.rules import rules
 from proxy.cli.schema import schema
 from proxy.cli.serve import serve
+from proxy.cli.shadow import shadow
 from proxy.cli.tail import tail
 
 
@@ -40,6 +41,7 @@ main.add_command(routes)
 main.add_command(schema)
 main.add_command(tail)
 main.add_command(explain)
+main.add_command(shadow)
 main.add_command(bans)
 main.add_command(allow)
 main.add_command(background)

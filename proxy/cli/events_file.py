@@ -11,6 +11,8 @@ from typing import IO, Any
 
 import orjson
 
+from proxy.replay.source import Source
+
 POLL_S = 0.2
 
 
@@ -28,12 +30,15 @@ def event_of(line: bytes) -> dict[str, Any] | None:
 
 
 def lines_of(file: Path | None) -> Iterator[bytes]:
-    """The lines that are there; standard input where `file` is None."""
-    if file is None:
-        yield from sys.stdin.buffer
+    """The lines that are there, unpacked where they are gzip or zstd; standard input where `file` is None.
+
+    Raises ConfigurationError for what cannot be read.
+    """
+    if file is None and not hasattr(sys.stdin.buffer, "peek"):
+        yield from sys.stdin.buffer  # what stands for standard input is no pipe, and packed by nobody
         return
-    with file.open("rb") as opened:
-        yield from opened
+    with Source(file) as source:
+        yield from source.lines()
 
 
 def follow(file: Path, *, from_start: bool = False) -> Iterator[bytes | None]:

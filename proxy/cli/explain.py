@@ -12,6 +12,7 @@ from proxy.cli.admin_client import call
 from proxy.cli.drawn import drawn
 from proxy.cli.events_file import event_of, lines_of
 from proxy.cli.what_if import WhatIf, turns
+from proxy.errors import ConfigurationError
 from proxy.explain.told import of_event
 from proxy.rules.units import parse_duration
 
@@ -99,6 +100,16 @@ def explain(
 
 def _event(request_id: str, file: Path) -> dict[str, Any]:
     wanted = request_id.upper().encode()
+    try:
+        found = _found(wanted, file)
+    except ConfigurationError as error:
+        raise click.ClickException(str(error)) from None
+    if found is None:
+        raise click.ClickException(f"no request {request_id} in this log")
+    return found
+
+
+def _found(wanted: bytes, file: Path) -> dict[str, Any] | None:
     for line in lines_of(None if str(file) == "-" else file):
         if wanted not in line:
             continue
@@ -109,4 +120,4 @@ def _event(request_id: str, file: Path) -> dict[str, Any]:
             and event["request_id"] == wanted.decode()
         ):
             return event
-    raise click.ClickException(f"no request {request_id} in this log")
+    return None

@@ -16,6 +16,7 @@ import click
 from proxy.cli.events_file import event_of, follow, lines_of
 from proxy.console import ConsoleRenderer
 from proxy.decision import Verb
+from proxy.errors import ConfigurationError
 
 WORDS = tuple(verb.word for verb in Verb)
 
@@ -62,6 +63,8 @@ def tail(
                 counted.say(time.monotonic())
     except KeyboardInterrupt:
         pass
+    except ConfigurationError as error:
+        raise click.ClickException(str(error)) from None
     if counted is not None:
         counted.say(float("inf"))
 

@@ -135,9 +135,10 @@ async def test_no_get_of_any_admin_route_changes_anything(
                 for method in ("GET", "HEAD", "OPTIONS"):
                     for query in queries:
                         for body in (None, ban, allowance):
-                            url = f"http://127.0.0.1:{excise.app.ports['admin']}{path}{query}"
+                            at = path.replace("{id}", "01ARZ3NDEKTSV4RRFFQ69G5FAV")
+                            url = f"http://127.0.0.1:{excise.app.ports['admin']}{at}{query}"
                             async with session.request(
                                 method, url, headers=said, data=body and json.dumps(body)
                             ) as answer:
-                                assert answer.status in {200, 405}
+                                assert answer.status in {200, 404, 405}
         assert state() == before
