@@ -262,7 +262,9 @@ class Judge:
         known = self._recall(wanted, now)
         ops = [op for selected in wanted for op in selected.ops if id(op) not in known]
         if not ops and not more:
-            return assigned(facts, wanted, (), known), ()
+            counted = assigned(facts, wanted, (), known)
+            judgement.counted += counted
+            return counted, ()
         started = self._clock.monotonic()
         try:
             readings = await self._store.apply(

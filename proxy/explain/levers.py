@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from proxy.counters.protocol import (
@@ -56,7 +57,9 @@ def fewer(rule: RuleKind, ops: Sequence[Op], readings: Sequence[Reading]) -> Ite
                 span = duration_text(op.window)
                 yield Lever(at, reading.total, _total, words(f"counted in {span}"))
             case Distinct(), Different():
-                yield Lever(at, reading.distinct, _distinct, words(_different(op)))
+                # Counted no further than what the rule asks for: so told is what would be left.
+                had, what = reading.distinct, _different(op)
+                yield Lever(at, had, _distinct, partial(_at_most, had, what))
             case Novel(), Novelty():
                 yield from _novel(at, op, reading)
             case Tally(), Tallied():
@@ -92,6 +95,11 @@ def more(ops: Sequence[Op], readings: Sequence[Reading]) -> Iterator[Lever]:
 
 
 # Counts
+
+
+def _at_most(had: int, what: str, steps: int) -> str:
+    return f"with no more than {had - steps:,} {what}"
+
 
 
 def _total(given: Reading, steps: int) -> Reading:
