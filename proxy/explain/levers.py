@@ -101,7 +101,6 @@ def _at_most(had: int, what: str, steps: int) -> str:
     return f"with no more than {had - steps:,} {what}"
 
 
-
 def _total(given: Reading, steps: int) -> Reading:
     assert isinstance(given, Total)
     return replace(given, total=given.total - steps)

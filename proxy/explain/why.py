@@ -33,7 +33,7 @@ def _field(name: str, match: Match, facts: Facts, *, addresses: bool) -> str:
         assert inner is not None
         holds = inner.compiled()(facts)
         word = "its match holds" if holds else "a fact that it asks for is not known"
-        return f"not: {word} ({inner.model_dump_json(exclude_unset=True, by_alias=True)})"
+        return f"not: {word} ({_whole(inner)})"
     found = MATCHED[name](facts)
     if found is None:
         return f"{name}: not known, wanted {_listed(wanted)}"
@@ -42,8 +42,17 @@ def _field(name: str, match: Match, facts: Facts, *, addresses: bool) -> str:
     return f"{name}: it is {_word(found)}, not {_listed(wanted)}"
 
 
+def _whole(match: Match) -> str:
+    """A match in a few words: `model: large, stream: false`."""
+    named = ((name, getattr(match, name)) for name in sorted(match.model_fields_set))
+    return ", ".join(
+        f"not ({_whole(wanted)})" if isinstance(wanted, Match) else f"{name}: {_listed(wanted)}"
+        for name, wanted in named
+    )
+
+
 def _listed(wanted: Any) -> str:
-    values = wanted if isinstance(wanted, tuple) else (wanted,)
+    values = wanted if isinstance(wanted, tuple | list) else (wanted,)
     more = f" or {len(values) - SHOWN} more" if len(values) > SHOWN else ""
     return " or ".join(_word(one) for one in values[:SHOWN]) + more
 

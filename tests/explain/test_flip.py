@@ -1,6 +1,6 @@
 """
-What would have changed a decision, held against what happens: each change that is told is made, the requests
-are sent again through the real line, and the decision turns; with one step less it does not.
+What would have changed a decision, held against what happens: each change that is told is made, the
+requests are sent again through the real line, and the decision turns; with one step less it does not.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from proxy.client.accounts import Account
 from proxy.explain.flip import flip
 from tests.explain.worlds import HOME, HOSTED, OPEN, Sent, decision, last
 
-FEW = "  - {name: few, kind: rate_limit, per: api_key, limit: 6/minute, burst: 3, action: throttle}\n"
+FEW = (
+    "  - {name: few, kind: rate_limit, per: api_key, limit: 6/minute, burst: 3, action: throttle}\n"
+)
 HOSTING = """
   - name: hosted
     kind: datacenter_ip
@@ -35,7 +37,19 @@ CRAWL = """
 """
 
 
-WORDS = "amber basil cedar daisy ember fennel ginger hazel iris jasmine kale lemon".split()
+WORDS = (
+    "amber",
+    "basil",
+    "cedar",
+    "daisy",
+    "ember",
+    "fennel",
+    "ginger",
+    "hazel",
+    "iris",
+    "jasmine",
+    "kale",
+)
 TEXTS = [f"{word} {word}s grow in the garden of {word} {n}" for n, word in enumerate(WORDS)]
 
 
@@ -132,7 +146,11 @@ def test_two_rules_that_refuse_must_both_be_satisfied() -> None:
     assert decision(policy, [*sent[:3], Sent(address=HOME)]) == "throttle"
     without = {one["rule"]: one["then"] for one in said["without"]}
     assert without["hosted"]["decision"] == "throttle"
-    assert without["few"] == {"decision": "block", "rule": "hosted", "reason": "network_kind_listed"}
+    assert without["few"] == {
+        "decision": "block",
+        "rule": "hosted",
+        "reason": "network_kind_listed",
+    }
 
 
 def test_one_change_that_serves_two_rules_is_told_once() -> None:
@@ -160,7 +178,10 @@ SHARED = """
 def shared_key(subnets: int, systems: int) -> list[Sent]:
     sent = []
     for n in range(max(subnets, systems)):
-        system = {"role": "system", "content": f"You are {'abcdefgh'[min(n, systems - 1)] * 9}, a bot."}
+        system = {
+            "role": "system",
+            "content": f"You are {'abcdefgh'[min(n, systems - 1)] * 9}, a bot.",
+        }
         body = {"messages": [system, {"role": "user", "content": "And what is its height?"}]}
         sent.append(Sent(address=f"192.0.{min(n, subnets - 1) + 2}.1", body=body))
     return sent
@@ -191,8 +212,8 @@ def test_where_one_bound_is_enough_each_is_told_alone() -> None:
 
 def test_who_probes_logits_would_have_passed_without_asking_for_them() -> None:
     policy = rules(
-        "  - name: probes\n    kind: logit_probing\n    per: account\n    max_bias_maps: 2\n    counts: attempts\n"
-        "    max_logprobs: 3\n    action: throttle\n"
+        "  - {name: probes, kind: logit_probing, per: account, max_bias_maps: 2, max_logprobs: 3,\n"
+        "     counts: attempts, action: throttle}\n"
     )
     sent = [
         Sent(body={"logprobs": True, "logit_bias": {str(n): 1, str(n + 50): 1}}) for n in range(5)
@@ -205,7 +226,9 @@ def test_who_probes_logits_would_have_passed_without_asking_for_them() -> None:
 
 
 def test_slots_that_are_held_would_have_had_to_be_fewer() -> None:
-    policy = rules("  - {name: once, kind: concurrency, per: api_key, slots: 2, action: throttle}\n")
+    policy = rules(
+        "  - {name: once, kind: concurrency, per: api_key, slots: 2, action: throttle}\n"
+    )
     sent = [Sent(duration=60.0), Sent(duration=60.0), Sent(t=1.0)]
     said = flipped(policy, sent)
     assert ways(said) == ["1 request fewer at the same time"]
@@ -230,9 +253,7 @@ suspicion:
 
 
 def suspected() -> list[Sent]:
-    return [
-        Sent(t=float(n), text=text, address=HOSTED) for n, text in enumerate(TEXTS[:11])
-    ]
+    return [Sent(t=float(n), text=text, address=HOSTED) for n, text in enumerate(TEXTS[:11])]
 
 
 def test_suspicion_is_told_by_what_it_is_made_of_and_when_it_has_faded() -> None:

@@ -13,10 +13,10 @@ from proxy.events import EventBuilder
 from proxy.explain.trace import Trace, trace_of
 from proxy.head import Head
 from proxy.networks.load import load_networks
-from proxy.settings import Settings
 from proxy.policy.load import parse
 from proxy.replay.records import Record, Response
 from proxy.replay.world import START, World
+from proxy.settings import Settings
 
 SECRET = Secret(b"0123456789abcdef0123456789abcdef")
 OPEN = "version: 1\nkeys: {missing: allow, unknown: allow}\n"
