@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,8 @@ def shadow(
         raise click.ClickException("\n".join(map(str, error.mistakes))) from None
     except ConfigurationError as error:
         raise click.ClickException(str(error)) from None
-    log = ShadowLog(lambda event: _profile(event, known))
+    excuses = {} if loaded is None else {one.name: one.excuse or () for one in loaded.rules}
+    log = ShadowLog(lambda event: _profile(event, known), excuses)
     try:
         for event in _events(files):
             log.add(event)
@@ -122,23 +124,24 @@ def _only_of(report: dict[str, Any], policy: Policy) -> None:
 
 def _show(report: dict[str, Any]) -> None:
     console = Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False)
+    say = partial(console.print, soft_wrap=True)
     enough = report["enough"]
     console.print(f"{report['requests']:,} requests in {report['days']:.1f} days")
     for name in report.get("never_fired", ()):
-        console.print(Text(f"{name}: never fired"))
+        say(Text(f"{name}: never fired"))
     if not report["rules"]:
         console.print("no shadow rule would have acted")
         return
     console.print(_table(report["rules"]))
     for one in report["rules"]:
-        console.print(
-            Text(f"{one['rule']}: {one['advice']}", style=_COLOURS.get(one["advice"], ""))
-        )
-        console.print(Text(f"  {one['because']}"))
+        say(Text(f"{one['rule']}: {one['advice']}", style=_COLOURS.get(one["advice"], "")))
+        say(Text(f"  {one['because']}"))
+        if one["excused"]:
+            say(Text(f"  {one['excused']:,} more on accounts that the policy excuses by now"))
         for title in ("most_hit", "tiers", "profiles", "declared_hit", "decided"):
             if one[title]:
-                console.print(Text(f"  {title.replace('_', ' ')}: {_pairs(one[title])}"))
-    console.print(
+                say(Text(f"  {title.replace('_', ' ')}: {_pairs(one[title])}"))
+    say(
         f"Enough is: {enough['hits']:,} hits, {enough['accounts']} accounts, {enough['days']:g} days "
         f"since it first fired, and at most {enough['max_declared']:.1%} of the hits on declared accounts."
     )

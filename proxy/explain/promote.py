@@ -119,6 +119,7 @@ def _told(log: ShadowLog, watched: Watched, enough: Enough, top: int) -> dict[st
         "declared_share": round(watched.share_declared, 4),
         "declared_hit": dict(watched.declared.most_common(top)),
         "decided": dict(watched.as_it_was.most_common()),
+        "excused": watched.excused,
         "adds": watched.adds,
         "would_newly_refuse": watched.refuses,
         "watched_days": round(log.days_since(watched), 2),

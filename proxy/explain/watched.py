@@ -6,7 +6,7 @@ anything. Memory is bounded however long the log is.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -66,6 +66,8 @@ class Watched:
     """Of these, hits that it would have refused and nobody did."""
     whole: int = 0
     """Hits on which nothing at all was enforced: shadow mode, or an allowance."""
+    excused: int = 0
+    """Hits besides these on accounts whose profile the policy at hand excuses."""
     first: float = 0.0
     last: float = 0.0
 
@@ -107,8 +109,12 @@ class Watched:
 class ShadowLog:
     """All shadow rules of a log."""
 
-    def __init__(self, profile_of: Profiles) -> None:
+    def __init__(
+        self, profile_of: Profiles, excuses: Mapping[str, Collection[str]] | None = None
+    ) -> None:
+        """`excuses` are the profiles that each rule leaves alone by now, whatever it did then."""
         self._profile_of = profile_of
+        self._excuses = excuses or {}
         self.rules: dict[str, Watched] = {}
         self.requests = 0
         self.first = 0.0
@@ -134,13 +140,17 @@ class ShadowLog:
         if not event.get("shadow"):
             return
         findings = findings_of(event)
+        profile = self._profile_of(event)
         known = {_name(found) for found in findings if found.shadow}
         for name in known:
             watched = self._of(name)
+            if profile in self._excuses.get(name, ()):
+                watched.excused += 1
+                continue
             mine = [one for one in findings if one.shadow and _name(one) == name]
             acting = [one for one in findings if not one.shadow]
             watched.note(mine[0], event, at)
-            watched.note_who(event, self._profile_of(event))
+            watched.note_who(event, profile)
             watched.note_difference(decide([*acting, *map(enforced, mine)]), event)
         self._of_old_events(event, at, known)
 

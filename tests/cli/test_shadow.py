@@ -138,6 +138,27 @@ def test_a_policy_adds_what_never_fired_and_leaves_out_what_is_not_watched_any_m
     assert (code, "silent: never fired" in text) == (0, True)
 
 
+def test_what_the_policy_excuses_by_now_is_counted_apart(
+    day: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    file = str(written(tmp_path / "events.log", day, 8))
+    policy = tmp_path / "next.yaml"
+    policy.write_text(POLICY.replace("excuse: [rag]", "excuse: [agent, rag]"))
+    enough = (
+        "--policy",
+        str(policy),
+        "--min-hits",
+        "40",
+        "--min-accounts",
+        "2",
+        "--min-days",
+        "6.9",
+    )
+    private = next(one for one in report(file, *enough)["rules"] if one["rule"] == "private")
+    assert (private["hits"], private["excused"], private["declared_share"]) == (48, 24, 0.0)
+    assert private["advice"] == "promote"
+
+
 def test_an_accounts_file_says_who_has_declared_what_by_now(
     day: list[dict[str, Any]], tmp_path: Path
 ) -> None:
