@@ -6,12 +6,11 @@ operations, what they read, and findings. No prompt and no secret is among it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, Final
 
 from proxy.counters.protocol import Op, Reading
 from proxy.decision import Decision, RuleFinding
-from proxy.facts import Facts, lean
+from proxy.facts import Ask, Facts, Turn
 from proxy.policy.model import Policy
 from proxy.policy.select import Stage
 from proxy.policy.suspicion import Standing
@@ -23,6 +22,8 @@ MOST_COUNTED: Final = 128
 """Rules of one request, each with what it read, that are kept: a file of many requests has more."""
 MODEL: Final = 256
 """Characters of a model's name that are kept."""
+UNSAID: Final = Turn("", "")
+UNSAID_BIAS: Final = (("", 0.0),)
 PLAIN_WEIGHT: Final = 6_000
 """Bytes that a trace with its event takes, besides what grows with the request."""
 
@@ -37,6 +38,9 @@ class Weighed:
     readings: Sequence[Reading]
 
 
+Counted = tuple[RuleKind, Facts, tuple[Op, ...], Sequence[Reading]]
+
+
 @value
 class Trace:
     """All that an explanation is made of."""
@@ -47,66 +51,73 @@ class Trace:
     """Without texts; None where nobody was identified."""
     decision: Decision
     stages: tuple[Stage, ...] = ()
-    weighed: tuple[Weighed, ...] = ()
+    counted: tuple[Counted, ...] = ()
     standings: tuple[Standing, ...] = ()
     no_subject: tuple[str, ...] = ()
     exempted_by: tuple[str, ...] = ()
     jitter: float = 1.0
     watching: bool = False
     """Whether nothing could be refused: shadow mode, or an allowance."""
+    bytes: int = PLAIN_WEIGHT
+    """About what it takes of memory."""
+
+    @property
+    def weighed(self) -> tuple[Weighed, ...]:
+        """The rules that were about the request."""
+        return tuple(Weighed(*one) for one in self.counted)
 
     @property
     def findings(self) -> tuple[RuleFinding, ...]:
         """Strongest first."""
         return self.decision.findings
 
-    @property
-    def bytes(self) -> int:
-        """About what it takes of memory."""
-        grown = 400 * len(self.weighed) + 300 * len(self.findings)
-        ask = self.facts.ask if self.facts is not None else None
-        if ask is not None:
-            grown += 8 * (len(ask.turns) + len(ask.tools) + len(ask.logit_bias))
-        return PLAIN_WEIGHT + grown
-
 
 def trace_of(visit: Visit, event: dict[str, Any]) -> Trace:
     """The trace of a request that has ended; `event` is what the log says of it."""
-    judgement = visit.judgement
-    if judgement is None:
-        facts = _unread(_facts(visit), {})
-        return Trace(event, visit.policy, facts, visit.decision, watching=visit.watching)
+    judgement, decision = visit.judgement, visit.decision
     known: dict[int, Facts] = {}
-    weighed = tuple(
-        [
-            Weighed(rule, _unread(facts, known), ops, readings)
-            for rule, facts, ops, readings in (*judgement.counted, *judgement.counted_locally)[
-                :MOST_COUNTED
-            ]
-        ]
-    )
-    facts = next((one.facts for one in reversed(weighed) if not one.facts.part), None)
+    if judgement is None:
+        facts = _facts(visit, known)
+        return Trace(event, visit.policy, facts, decision, watching=visit.watching)
+    counted: list[Counted] = []
+    facts = None
+    weight = PLAIN_WEIGHT + 300 * len(decision.findings)
+    for rule, whole, ops, readings in judgement.counted + judgement.counted_locally:
+        if len(counted) == MOST_COUNTED:
+            break
+        unread = known.get(id(whole)) or _unread(whole, known)
+        if not whole.part:
+            facts = unread
+        counted.append((rule, unread, ops, readings))
+        weight += 400
     if facts is None or facts.ask is None:
-        facts = _unread(_facts(visit), known)
+        facts = _facts(visit, known)
     return Trace(
         event,
         visit.policy,
         facts,
-        visit.decision,
+        decision,
         judgement.stages,
-        weighed,
+        tuple(counted),
         judgement.standings,
         judgement.no_subject,
         judgement.exempted_by,
         judgement.jitter,
         judgement.watches,
+        weight + sum(map(_grown, known.values())),
     )
 
 
-def _facts(visit: Visit) -> Facts | None:
+def _grown(facts: Facts) -> int:
+    """Bytes of what grows with a request."""
+    ask = facts.ask
+    return 0 if ask is None else 8 * (len(ask.turns) + len(ask.tools) + len(ask.logit_bias))
+
+
+def _facts(visit: Visit, known: dict[int, Facts]) -> Facts | None:
     if visit.client is None or visit.route is None:
         return None
-    return Facts(
+    whole = Facts(
         visit.client,
         visit.route,
         visit.ask,
@@ -118,18 +129,46 @@ def _facts(visit: Visit) -> Facts | None:
         0,
         visit.received,
     )
+    return _unread(whole, known)
 
 
-def _unread(facts: Any, known: dict[int, Facts]) -> Any:
-    """Facts without texts, each made once; `known` holds them by the identity of the full ones."""
-    if facts is None:
-        return None
-    made = known.get(id(facts))
-    if made is None:
-        ask = facts.ask
-        if ask is not None:
-            model = None if ask.model is None else ask.model[:MODEL]
-            ask = replace(lean(ask), model=model, end_user=None, parameters=())
-        # What expressions were evaluated over holds the texts; lists may be large, and are others' by now.
-        made = known[id(facts)] = replace(facts, ask=ask, evaluation=None, lists=None)
+def _unread(facts: Facts, known: dict[int, Facts]) -> Facts:
+    """Facts without texts; `known` holds them by the identity of the full ones.
+
+    What expressions were evaluated over holds the texts, and the store's lists may be large and are others'
+    by the time that somebody asks: neither is kept.
+    """
+    made = known[id(facts)] = Facts(
+        facts.client,
+        facts.route,
+        None if facts.ask is None else _without_texts(facts.ask),
+        facts.end_user,
+        facts.request_bytes,
+        facts.signals,
+        facts.answers,
+        facts.id,
+        facts.part,
+        facts.now,
+        facts.common_template,
+        facts.estimate,
+    )
     return made
+
+
+def _without_texts(ask: Ask) -> Ask:
+    """What is kept of an ask, field by field: what is not named here is not kept."""
+    return Ask(
+        model=None if ask.model is None else ask.model[:MODEL],
+        turns=(UNSAID,) * len(ask.turns),
+        stream=ask.stream,
+        max_output_tokens=ask.max_output_tokens,
+        choices=ask.choices,
+        temperature=ask.temperature,
+        top_p=ask.top_p,
+        logprobs=ask.logprobs,
+        top_logprobs=ask.top_logprobs,
+        logit_bias=UNSAID_BIAS * len(ask.logit_bias),
+        tools=("",) * len(ask.tools),
+        prompt_logprobs=ask.prompt_logprobs,
+        constrained=ask.constrained,
+    )
