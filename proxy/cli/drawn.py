@@ -50,7 +50,8 @@ def _tree(event: Told, told: Told) -> Tree:
     tree.append((title, _why(event)))
     tree += _otherwise(told)
     tree += _in_shadow(told)
-    tree.append((_answer(event), _taken(event)))
+    tree += _forwarded(event)
+    tree.append((_answer(event), []))
     return tree
 
 
@@ -248,13 +249,15 @@ def _in_shadow(told: Told) -> Tree:
     return [(f"had all shadow rules been enforced: {said(watched['all'])}", leaves)]
 
 
-def _taken(event: Told) -> Tree:
-    leaves: Tree = []
-    if event.get("degrade"):
-        leaves.append((f"the policy takes: {', '.join(event['degrade'])}", []))
-    if event.get("degraded"):
-        leaves.append((f"changed: {', '.join(event['degraded'])}", []))
-    return leaves
+def _forwarded(event: Told) -> Tree:
+    """What became of the request itself, where it went on."""
+    if event["decision"] in {"throttle", "block"}:
+        return []
+    taken, changed = event.get("degrade"), event.get("degraded")
+    if not taken:
+        return [("forwarded: as it came", [])]
+    leaves: Tree = [(f"changed: {', '.join(changed)}", [])] if changed else []
+    return [(f"forwarded: less {', '.join(taken)}", leaves)]
 
 
 def _answer(event: Told) -> str:

@@ -207,8 +207,26 @@ def test_a_what_if_puts_a_request_through_the_line(tmp_path: Path) -> None:
     assert "├─ what: POST /v1/chat/completions m" in lines
     assert any("from 198.51.100.7" in line for line in lines)
     assert "├─ decision: allow, passed on to the model" in lines
+    assert "├─ forwarded: as it came" in lines
     assert "│  ├─ few, 100.0% used: 1 request more at once → throttle" in lines
     assert lines[-1].startswith("└─ answer: 200, 256 output tokens")
+
+
+def test_a_what_if_tells_what_would_be_forwarded(tmp_path: Path) -> None:
+    policy = """
+version: 1
+keys: {missing: allow, unknown: allow}
+rules:
+  - name: rented
+    kind: datacenter_ip
+    kinds: [private]
+    action: {degrade: [{cap_output_tokens: 64}, strip_logprobs]}
+"""
+    code, text = what_if(tmp_path, REQUEST, policy=policy)
+    assert code == 0, text
+    assert "├─ decision: degrade, passed on, degraded" in text
+    assert "├─ forwarded: less strip_logprobs, cap_output_tokens: 64" in text
+    assert "├─ it would have been otherwise: from an address" in text
 
 
 def test_a_what_if_many_times_shows_when_it_turns(tmp_path: Path) -> None:
