@@ -41,6 +41,7 @@ from proxy.judgement import (
     assigned,
     settling,
     undoing,
+    whose,
 )
 from proxy.leases import HeldLeases
 from proxy.lists import Tables
@@ -50,7 +51,7 @@ from proxy.policy.decide import decide, jittered, weigh
 from proxy.policy.model import Policy
 from proxy.policy.select import Selected, Stage, select
 from proxy.rules.base import RuleKind
-from proxy.rules.subjects import BANNABLE, FROM_BODY, SUBJECTS, banned_as, kind_of
+from proxy.rules.subjects import BANNABLE, FROM_BODY, SUBJECTS, banned_as
 
 _VOUCHED = ("api_key:", "account:")
 """Subjects that nobody invents where a file, a gateway or the upstream vouches for the key."""
@@ -150,10 +151,7 @@ class Judge:
             finding = rule.judge(facts, readings)
             if finding is None:
                 continue
-            if rule.plain_limit and ops:
-                # Whose limit it was: the counter's name tells, which several callers may share.
-                told = {"subject": kind_of(ops[0].subject), **finding.evidence}
-                finding = replace(finding, evidence=told)
+            finding = whose(rule, ops, finding)
             new.append((rule, finding))
             shadow = judgement.watches or rule.mode == "shadow"
             judgement.found.append(

@@ -15,7 +15,7 @@ from proxy.counters.protocol import (
     Taken,
     undo,
 )
-from proxy.decision import ALLOWED, Decision, RuleFinding, Verb
+from proxy.decision import ALLOWED, Decision, Finding, RuleFinding, Verb
 from proxy.facts import MOST_CLASSIFIED, Facts, Outcome, lean
 from proxy.notices import Notice
 from proxy.policy.decide import JITTER, decide, jitter_of
@@ -23,6 +23,7 @@ from proxy.policy.model import Policy
 from proxy.policy.select import Selected, Stage
 from proxy.policy.suspicion import Standing
 from proxy.rules.base import RuleKind
+from proxy.rules.subjects import kind_of
 from proxy.signals.sketch import prompt_text
 
 Known = dict[int, Reading]
@@ -151,6 +152,14 @@ def settling(counted: Counted, outcome: Outcome) -> list[Op]:
         if rule.settles
         for op in rule.settle(facts, ops, readings, outcome)
     ]
+
+
+def whose(rule: RuleKind, ops: Sequence[Op], finding: Finding) -> Finding:
+    """A limit's finding says whose it was: the counter's name tells, which several callers may share."""
+    if not rule.plain_limit or not ops:
+        return finding
+    told = {"subject": kind_of(ops[0].subject), **finding.evidence}
+    return replace(finding, evidence=told)
 
 
 def admitted(reading: Reading) -> bool:

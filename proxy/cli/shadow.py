@@ -21,6 +21,7 @@ from proxy.console import printable
 from proxy.errors import ConfigurationError
 from proxy.explain.promote import Enough, told
 from proxy.explain.watched import ShadowLog
+from proxy.policy import suspicion
 from proxy.policy.load import PolicyError, load
 from proxy.policy.model import Policy
 
@@ -112,11 +113,7 @@ def _only_of(report: dict[str, Any], policy: Policy) -> None:
     """Leave what the policy does not watch, and add what has never fired."""
     watches = policy.mode == "shadow"
     named = {rule.name: rule for rule in policy.rules if watches or rule.mode == "shadow"}
-    kept = [
-        one
-        for one in report["rules"]
-        if one["rule"] in named or one["rule"].startswith("suspicion ")
-    ]
+    kept = [one for one in report["rules"] if one["rule"] in named or one["kind"] == suspicion.KIND]
     fired = {one["rule"] for one in kept}
     report["rules"] = kept
     report["never_fired"] = [name for name in named if name not in fired]

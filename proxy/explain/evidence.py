@@ -44,7 +44,7 @@ def flip_of_event(event: Mapping[str, Any], findings: Sequence[RuleFinding]) -> 
     if not deciding or event.get("kind") in {"limit", "store"}:
         return {"needs": [], "cannot": _of_process(event)}
     needs = [
-        {"rule": found.rule, "reason": found.finding.reason, "ways": _ways(found)}
+        {"rule": found.told, "reason": found.finding.reason, "ways": _ways(found)}
         for found in deciding
     ]
     said: Told = {"needs": needs, "from": "event"}

@@ -42,7 +42,7 @@ def flip(trace: Trace) -> dict[str, Any] | None:
     said: dict[str, Any] = {
         "needs": [
             {
-                "rule": found.rule,
+                "rule": found.told,
                 "reason": found.finding.reason,
                 "ways": [list(way.changes) for way in of],
             }
@@ -56,7 +56,7 @@ def flip(trace: Trace) -> dict[str, Any] | None:
         assert after.verb < target
         said |= {"changes": _together(chosen), "then": told(after)}
     else:
-        missing = [found.rule for found, of in ways if not of]
+        missing = [found.told for found, of in ways if not of]
         said["cannot"] = f"not known of {', '.join(missing)}: {_why_unknown(trace, missing)}"
     said["without"] = without(trace.findings)
     return said
@@ -65,9 +65,9 @@ def flip(trace: Trace) -> dict[str, Any] | None:
 def without(findings: Sequence[RuleFinding]) -> list[dict[str, Any]]:
     """The decision had each rule that acted not been in force."""
     acting = [found for found in findings if not found.shadow]
-    names = dict.fromkeys(found.rule for found in acting if found.verb >= Verb.DELAY)
+    names = dict.fromkeys(found.told for found in acting if found.verb >= Verb.DELAY)
     return [
-        {"rule": name, **told_other(decide([one for one in acting if one.rule != name]))}
+        {"rule": name, **told_other(decide([one for one in acting if one.told != name]))}
         for name in names
     ]
 

@@ -157,8 +157,7 @@ class ShadowLog:
     def _of_old_events(self, event: Mapping[str, Any], at: float, known: set[str]) -> None:
         """Events of an earlier version, or cut short, have names alone."""
         named = {str(name) for name in event["shadow"]}
-        if any(name.startswith(f"{suspicion.NAME} ") for name in known):
-            named.discard(suspicion.NAME)
+        named -= {name.partition(" at ")[0] for name in known}
         for name in named - known:
             watched = self._of(name)
             watched.hits += 1
@@ -174,8 +173,9 @@ class ShadowLog:
 def _name(found: RuleFinding) -> str:
     """A rule's name; of suspicion each threshold is a rule of its own."""
     if found.kind == suspicion.KIND:
-        return f"{suspicion.NAME} at {found.finding.evidence.get('at', '?')}"
-    return found.rule
+        at = found.finding.evidence.get("at")
+        return f"{found.told} at {f'{at:g}' if isinstance(at, int | float) else '?'}"
+    return found.told
 
 
 def _verb(word: object) -> Verb:

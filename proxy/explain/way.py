@@ -9,6 +9,7 @@ from proxy.decision import RuleFinding
 from proxy.explain.rates import Lever
 from proxy.explain.trace import Trace, Weighed
 from proxy.facts import Facts
+from proxy.judgement import whose
 from proxy.policy.decide import weigh
 from proxy.value import value
 
@@ -44,6 +45,7 @@ def judged(
     finding = one.rule.judge(given, readings)
     if finding is None:
         return None
+    finding = whose(one.rule, one.ops, finding)
     subject = one.rule.subject(given)
     return weigh(one.rule, finding, subject, shadow=shadow, jitter=trace.jitter)
 

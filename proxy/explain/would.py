@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from proxy.decision import Decision, Degradation, Finding, RuleFinding, Verb
+from proxy.policy import suspicion
 from proxy.policy.decide import decide
 from proxy.rules.degrade import parse_degrade
 
@@ -34,7 +35,7 @@ def enforced(found: RuleFinding) -> RuleFinding:
 
 def shadow(findings: Sequence[RuleFinding]) -> Told | None:
     """The decision had all shadow rules been enforced, and had each alone; None where none had fired."""
-    watched = list(dict.fromkeys(found.rule for found in findings if found.shadow))
+    watched = list(dict.fromkeys(found.told for found in findings if found.shadow))
     if not watched:
         return None
     acting = [found for found in findings if not found.shadow]
@@ -43,7 +44,7 @@ def shadow(findings: Sequence[RuleFinding]) -> Told | None:
             decide(
                 [
                     *acting,
-                    *(enforced(one) for one in findings if one.shadow and one.rule == name),
+                    *(enforced(one) for one in findings if one.shadow and one.told == name),
                 ]
             )
         )
@@ -96,6 +97,7 @@ def _finding(item: object) -> RuleFinding | None:
         finding,
         delay_s=_number(item.get("delay_s")),
         ban_s=_number(item.get("ban_s")),
+        of=str(evidence.get("subject")) if item.get("kind") == suspicion.KIND else None,
         degradation=_degradation(item.get("degrade")),
     )
 

@@ -99,8 +99,8 @@ def test_what_enforced_rules_do_anyway_adds_nothing() -> None:
 def test_a_threshold_of_suspicion_is_a_rule_of_its_own() -> None:
     shadow = SUSPECTED.replace("kinds: [hosting],", "kinds: [hosting], mode: shadow,")
     log = log_of(events(rules(shadow), suspected()))
-    assert log.rules.keys() == {"hosted", "suspicion at 70.0"}
-    assert dict(log.rules["suspicion at 70.0"].verbs) == {"throttle": 1}
+    assert log.rules.keys() == {"hosted", "suspicion:account at 70"}
+    assert dict(log.rules["suspicion:account at 70"].verbs) == {"throttle": 1}
 
 
 def test_where_nothing_was_enforced_at_all_the_mode_is_what_to_change() -> None:
