@@ -199,9 +199,10 @@ def _otherwise(told: Told) -> Tree:
 
 def _flip(flip: Told) -> tuple[str, Tree]:
     if "changes" in flip:
-        title = (
-            f"it would have been otherwise: {' and '.join(flip['changes'])} → {said(flip['then'])}"
+        then = (
+            said(flip["then"]) if "then" in flip else "judged by the rules, which nobody has asked"
         )
+        title = f"it would have been otherwise: {' and '.join(flip['changes'])} → {then}"
     else:
         title = f"it would have been otherwise: not known, {flip['cannot']}"
     leaves: Tree = []

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from proxy.decision import Evidence, RuleFinding, Verb
+from proxy.explain.flip import UNJUDGED, gate_wants
 from proxy.explain.would import Told, told
 from proxy.policy import suspicion
 from proxy.policy.decide import decide
@@ -44,7 +45,7 @@ def flip_of_event(event: Mapping[str, Any], findings: Sequence[RuleFinding]) -> 
     if not deciding or event.get("kind") in {"limit", "store"}:
         return {"needs": [], "cannot": _of_process(event)}
     needs = [
-        {"rule": found.told, "reason": found.finding.reason, "ways": _ways(found)}
+        {"rule": found.told, "reason": found.finding.reason, "ways": _ways(found, event)}
         for found in deciding
     ]
     said: Told = {"needs": needs, "from": "event"}
@@ -57,7 +58,12 @@ def flip_of_event(event: Mapping[str, Any], findings: Sequence[RuleFinding]) -> 
     else:
         changes = [text for need in needs for text in need["ways"][0]]
         left = [found for found in acting if found not in deciding]
-        said |= {"changes": list(dict.fromkeys(changes)), "then": told(decide(left))}
+        said["changes"] = list(dict.fromkeys(changes))
+        said |= (
+            {"unjudged": True}
+            if any(found.kind in UNJUDGED for found in deciding)
+            else {"then": told(decide(left))}
+        )
     return said
 
 
@@ -69,17 +75,21 @@ def _of_process(event: Mapping[str, Any]) -> str:
     return f"no rule has decided it, but the process itself: {event.get('reason')}"
 
 
-def _ways(found: RuleFinding) -> list[list[str]]:
+def _ways(found: RuleFinding, event: Mapping[str, Any]) -> list[list[str]]:
     evidence = found.finding.evidence
     if found.kind == "ban":
         return [[f"after {evidence.get('until')}, when the ban ends, or once it is lifted"]]
+    if found.kind == "gate":
+        return [[gate_wants(found)]]
     if found.kind == suspicion.KIND:
         at = evidence.get("at")
         if isinstance(at, int | float):
             below = f"with a suspicion below {at - suspicion.NEARLY:g} and not {evidence.get('suspicion')}"
             return [[below]]
         return []
-    ways = [[text] for text in (*_later(found), *_places(found))]
+    # Of several asks in one body those behind a refused one were not judged: later may not be enough.
+    waits = [] if "request.asks" in event else _later(found)
+    ways = [[text] for text in (*waits, *_places(found))]
     counted = [text for text in (*_shares(evidence), *_counts(evidence)) if text]
     # Several bounds that are passed at once: whether one of them would do, only the rule knows.
     return [*ways, counted] if counted else ways

@@ -8,19 +8,22 @@ readings, no longer finds what it found, and the decision, made again of what is
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Final
 
 from proxy.counters.protocol import Reading
 from proxy.decision import Decision, RuleFinding, Verb
 from proxy.explain.levers import fewer
 from proxy.explain.others import other_facts
-from proxy.explain.rates import later, wait_of
+from proxy.explain.rates import later, together_later, wait_of
 from proxy.explain.suspected import of_suspicion
-from proxy.explain.trace import Trace, Weighed
+from proxy.explain.trace import MOST_COUNTED, Trace, Weighed
 from proxy.explain.way import Holds, Steps, Way, fewest, judged, let_back, turned
 from proxy.explain.would import told
 from proxy.policy import suspicion
 from proxy.policy.decide import decide
+
+UNJUDGED: Final = frozenset({"ban", "gate"})
+"""Kinds of findings after which a request is judged no further."""
 
 
 def flip(trace: Trace) -> dict[str, Any] | None:
@@ -39,22 +42,26 @@ def flip(trace: Trace) -> dict[str, Any] | None:
 
     ways = [(found, list(ways_of(trace, found, in_the_way))) for found in deciding]
     chosen = _chosen([of for _, of in ways])
-    said: dict[str, Any] = {
-        "needs": [
-            {
-                "rule": found.told,
-                "reason": found.finding.reason,
-                "ways": [list(way.changes) for way in of],
-            }
-            for found, of in ways
-        ]
-    }
+    needs = [
+        {
+            "rule": found.told,
+            "reason": found.finding.reason,
+            "ways": [list(way.changes) for way in of],
+        }
+        for found, of in ways
+    ]
+    # Of suspicion several thresholds may have been reached, and the same makes all of them good.
+    said: dict[str, Any] = {"needs": [one for at, one in enumerate(needs) if one not in needs[:at]]}
     if chosen is not None:
         left = [found for found in acting if found not in deciding]
         left += [way.left for way in chosen if way.left is not None]
         after = decide(left)
         assert after.verb < target
-        said |= {"changes": _together(chosen), "then": told(after)}
+        said["changes"] = _together(chosen)
+        if any(found.kind in UNJUDGED for found in deciding):
+            # Nobody has asked the rules: what they would have said is not known.
+            return said | {"unjudged": True}
+        said["then"] = told(after)
     else:
         missing = [found.told for found, of in ways if not of]
         said["cannot"] = f"not known of {', '.join(missing)}: {_why_unknown(trace, missing)}"
@@ -87,38 +94,84 @@ def ways_of(trace: Trace, found: RuleFinding, in_the_way: Holds) -> Iterator[Way
         yield from of_suspicion(trace, found, in_the_way)
         return
     if found.kind == "gate":
-        yield Way((_gate(found),), None)
+        yield Way((gate_wants(found),), None)
         return
-    standing = [
-        (one, again)
-        for one in trace.weighed
-        if one.rule.name == found.rule
-        and in_the_way(again := judged(one, trace, one.readings, shadow=found.shadow))
+    asks = [one for one in trace.weighed if one.rule.name == found.rule]
+    again = [judged(one, trace, one.readings, shadow=found.shadow) for one in asks]
+    # What was kept must say what was found then; of a rule that looked into a list it does not.
+    if not any(one is not None and one.finding == found.finding for one in again):
+        return
+    if len(asks) == 1 and not _several(trace):
+        yield from _of_rule(asks[0], trace, found, in_the_way)
+    elif len(asks) >= (_several(trace) or 1):
+        yield from _of_all(asks, trace, found, in_the_way)
+
+
+def _several(trace: Trace) -> int:
+    """How many asks its body holds, where not one; those after a refused one were not judged."""
+    asks = trace.event.get("request.asks")
+    return asks if isinstance(asks, int) else 0
+
+
+def _of_all(
+    asks: Sequence[Weighed], trace: Trace, found: RuleFinding, in_the_way: Holds
+) -> Iterator[Way]:
+    """Several asks in one body: other facts, or later, where that serves all of them."""
+    yield from _elsewhere(asks, trace, found, in_the_way)
+    if len(trace.counted) >= MOST_COUNTED or any(len(one.ops) != len(asks[0].ops) for one in asks):
+        return
+    seconds = max((wait_of(reading) for one in asks for reading in one.readings), default=0.0)
+    columns = [
+        together_later([(one.ops[at], one.readings[at]) for one in asks], seconds)
+        for at in range(len(asks[0].ops))
     ]
-    # Of several asks in one body each may have been found alone: then no one change is the smallest.
-    if len(standing) == 1:
-        ((one, again),) = standing
-        if again is not None and again.finding == found.finding:
-            yield from _of_rule(one, trace, found, in_the_way)
+    moved = [column for column in columns if column is not None]
+    if not seconds or len(moved) != len(columns):
+        return
+    rests = [
+        judged(one, trace, readings, shadow=found.shadow)
+        for one, readings in zip(asks, zip(*moved, strict=True), strict=True)
+    ]
+    if not any(map(in_the_way, rests)):
+        rest = max(rests, key=lambda one: -1.0 if one is None else one.delay_s)
+        yield Way((f"{_seconds(seconds)} later",), rest, "later", seconds)
+
+
+def _elsewhere(
+    asks: Sequence[Weighed], trace: Trace, found: RuleFinding, in_the_way: Holds
+) -> Iterator[Way]:
+    """Facts that could have been otherwise, where that serves all asks."""
+    passed: list[dict[str, tuple[str, RuleFinding | None]]] = []
+    for one in asks:
+        rests = {
+            key: (text, judged(one, trace, readings, shadow=found.shadow, facts=facts))
+            for key, text, facts, readings in other_facts(one)
+        }
+        passed.append({key: rest for key, rest in rests.items() if not in_the_way(rest[1])})
+    for key, (text, rest) in passed[0].items():
+        if all(key in others for others in passed):
+            yield Way((text,), rest, key)
+
+
+def _later(one: Weighed, trace: Trace, found: RuleFinding, seconds: float) -> RuleFinding | None:
+    """What a rule would have found so much later, of what only time makes good."""
+    moved = [
+        later(op, reading, seconds) or reading
+        for op, reading in zip(one.ops, one.readings, strict=True)
+    ]
+    return judged(one, trace, moved, shadow=found.shadow)
 
 
 def _of_rule(one: Weighed, trace: Trace, found: RuleFinding, in_the_way: Holds) -> Iterator[Way]:
-    def left(readings: Sequence[Reading], facts: Any = None) -> RuleFinding | None:
-        return judged(one, trace, readings, shadow=found.shadow, facts=facts)
+    def left(readings: Sequence[Reading]) -> RuleFinding | None:
+        return judged(one, trace, readings, shadow=found.shadow)
 
     seconds = max(map(wait_of, one.readings), default=0.0)
     if seconds:
-        moved = [
-            later(op, reading, seconds) or reading
-            for op, reading in zip(one.ops, one.readings, strict=True)
-        ]
-        rest = left(moved)
+        rest = _later(one, trace, found, seconds)
         if not in_the_way(rest):
             yield Way((f"{_seconds(seconds)} later",), rest, "later", seconds)
-    for key, text, facts, readings in other_facts(one):
-        rest = left(readings, facts)
-        if not in_the_way(rest):
-            yield Way((text,), rest, key)
+    yield from _elsewhere([one], trace, found, in_the_way)
 
     def passes(steps: Steps) -> bool:
         return not in_the_way(left(turned(one, steps)))
@@ -161,7 +214,8 @@ def _seconds(seconds: float) -> str:
     return f"{-(-seconds * 1000 // 1) / 1000:g} s"
 
 
-def _gate(found: RuleFinding) -> str:
+def gate_wants(found: RuleFinding) -> str:
+    """What would have satisfied a gate."""
     where = {
         "keys": "with a key that the policy's `keys` lets in",
         "unknown_routes": "on a route that is served, or with the route in `also_serve`",
@@ -184,6 +238,8 @@ def _why_unknown(trace: Trace, missing: Sequence[str]) -> str:
     if not trace.weighed:
         return "what its counters read was not kept"
     listed = [one.rule.kind for one in trace.weighed if one.rule.name in missing]
+    if asks := _several(trace):
+        return f"its body asks {asks:,} times, and no one change serves all of them, or not all were judged"
     if "listed" in listed:
         return "it stands on a list; without that entry it would not have been found"
     return "no smaller change than another request makes a difference"

@@ -28,7 +28,9 @@ from proxy.policy import suspicion
 
 def nearest(trace: Trace) -> list[dict[str, Any]]:
     """Each limit that has not been reached, nearest first; those that would refuse before others."""
-    told = [said for one in trace.weighed if (said := _of_rule(one, trace)) is not None]
+    # Of several asks in one body the last has come nearest: what was counted for the others stands.
+    last = {one.rule.name: one for one in trace.weighed}
+    told = [said for one in last.values() if (said := _of_rule(one, trace)) is not None]
     told += _of_suspicion(trace)
     return sorted(told, key=lambda one: (not one["refuses"], -one["used"], one["rule"]))
 

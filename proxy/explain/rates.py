@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from proxy.counters.codec import micros, ratio
@@ -52,26 +53,49 @@ def wait_of(reading: Reading) -> float:
     return (reading.retry_after_s or 0.0) + reading.wait_s
 
 
+def together_later(asks: Sequence[tuple[Op, Reading]], seconds: float) -> list[Reading] | None:
+    """The same of several asks of one body, one after the other; None where they share no one rate."""
+    op, reading = asks[-1]
+    if not isinstance(op, Take | Reserve) or not isinstance(reading, Taken):
+        return None
+    takes = [one for one, _ in asks if isinstance(one, Take | Reserve)]
+    same = {(one.subject, one.key, one.amount, one.period) for one in takes}
+    if len(takes) != len(asks) or len(same) != 1:
+        return None
+    state = _state(op, reading, -sum(map(_weight, takes[:-1])))
+    if state is None:
+        return None
+    limit, at = ratio(op.amount, op.period), micros(seconds) + 1
+    return [state.take(at, limit, one.burst, _weight(one), micros(one.max_wait)) for one in takes]
+
+
 def _asked_again(
     op: Take | Reserve, reading: Taken, microseconds: int, units: int, burst: int
 ) -> Reading | None:
     """What the counter would have answered later, with less spent before, or with a wider burst."""
-    limit = ratio(op.amount, op.period)
-    amount, period = limit
-    weight = op.weight if isinstance(op, Take) else op.estimate
-    waits = micros(op.max_wait)
-    if not reading.admitted and reading.retry_after_s is None:
+    state = _state(op, reading, -units)
+    if state is None:
         return None
-    missing = micros(reading.wait_s) if reading.admitted else waits + micros(wait_of(reading))
+    limit, waits = ratio(op.amount, op.period), micros(op.max_wait)
+    return state.take(microseconds, limit, op.burst + burst, _weight(op), waits)
+
+
+def _state(op: Take | Reserve, reading: Taken, units: int) -> Tat | None:
+    """The counter as it was when it answered so, with so many units more; at the time 0."""
+    if not wait_of(reading):
+        return None
+    amount, period = ratio(op.amount, op.period)
+    waits = 0 if reading.admitted else micros(op.max_wait)
+    missing = waits + micros(wait_of(reading))
     # So far behind it has answered so, but for the rest of a microsecond that no answer tells.
-    behind = missing * amount - (weight - op.burst + units) * period
-    state = Tat(0, amount, period, -(-behind // amount))
-    return state.take(microseconds, limit, op.burst + burst, weight, waits)
+    behind = missing * amount - (_weight(op) - op.burst - units) * period
+    return Tat(0, amount, period, -(-behind // amount))
 
 
 def spent(at: int, op: Take | Reserve, reading: Taken) -> Iterator[Lever]:
     """Less spent before, or a wider burst."""
     if not reading.admitted and reading.retry_after_s is None:
+        yield Lever(at, _weight(op) - 1, _asking_less(op), partial(_at_once, _weight(op)))
         return
     noun = "token" if isinstance(op, Reserve) else "request"
 
@@ -87,6 +111,33 @@ def spent(at: int, op: Take | Reserve, reading: Taken) -> Iterator[Lever]:
     yield Lever(
         at, FAR, wider, lambda steps: f"with a burst of {op.burst + steps:,} and not {op.burst:,}"
     )
+
+
+def _weight(op: Take | Reserve) -> int:
+    return op.weight if isinstance(op, Take) else op.estimate
+
+
+def _at_once(weight: int, steps: int) -> str:
+    return f"asking for no more than {weight - steps:,} at once and not {weight:,}"
+
+
+def _asking_less(op: Take | Reserve) -> Callable[[Reading, int], Reading]:
+    """As if less had been asked for than could ever be had at once.
+
+    What was left is known in whole units: a wait is taken to be as long as it may be.
+    """
+    amount, period = ratio(op.amount, op.period)
+    waits = micros(op.max_wait)
+
+    def turned(given: Reading, steps: int) -> Reading:
+        assert isinstance(given, Taken)
+        left = given.remaining - (_weight(op) - steps)
+        wait = max(0, -left) * period // amount
+        if wait > waits or _weight(op) - steps > op.burst:
+            return given
+        return Taken(True, wait / 1e6, 0.0, max(0, left))
+
+    return turned
 
 
 def take_more(op: Take | Reserve) -> Callable[[Reading, int], Reading]:

@@ -290,6 +290,47 @@ def test_a_gate_says_what_it_wants() -> None:
     assert decision("version: 1\nkeys: {missing: block, unknown: allow}\n", [Sent()]) == "allow"
 
 
+def test_several_prompts_of_one_body_are_told_what_serves_all_of_them() -> None:
+    delays = FEW.replace("action: throttle", "action: {delay: {at_most: 60s, then: throttle}}")
+
+    def asking(prompts: int, t: float = 0.0) -> list[Sent]:
+        body = {"prompt": TEXTS[:prompts]}
+        return [Sent(), Sent(), Sent(t=t, path="/v1/completions", body=body)]
+
+    said = flipped(rules(delays), asking(3))
+    assert said["changes"] == ["20 s later"]
+    assert said["then"] == {"decision": "allow"}
+    assert decision(rules(delays), asking(3, t=20.0)) == "allow"
+    assert decision(rules(delays), asking(3, t=19.9)) == "delay"
+    # Four never come at once without waiting.
+    said = flipped(rules(delays), asking(4))
+    assert "changes" not in said
+    assert "not known of few" in said["cannot"]
+
+
+def test_of_several_prompts_those_behind_a_refused_one_are_not_known() -> None:
+    body = {"prompt": TEXTS[:5]}
+    said = flipped(rules(FEW), [Sent(path="/v1/completions", body=body)])
+    assert "changes" not in said
+    assert "its body asks 5 times" in said["cannot"]
+
+
+def test_several_prompts_from_a_rented_server_would_have_passed_from_elsewhere() -> None:
+    degraded = HOSTING.replace("action: block", "action: {degrade: [strip_logprobs]}")
+    sent = [Sent(path="/v1/completions", body={"prompt": TEXTS[:3]}, address=HOSTED)]
+    said = flipped(rules(degraded), sent)
+    assert "from an address whose network is not hosting" in ways(said)
+    assert decision(rules(degraded), [replace(sent[0], address=HOME)]) == "allow"
+
+
+def test_who_asks_for_more_at_once_than_there_ever_is_is_told_how_many_would_do() -> None:
+    sent = [Sent(), Sent(body={"n": 40})]
+    said = flipped(rules(FEW), sent)
+    assert said["changes"] == ["asking for no more than 2 at once and not 40"]
+    assert decision(rules(FEW), [Sent(), Sent(body={"n": 2})]) == "allow"
+    assert decision(rules(FEW), [Sent(), Sent(body={"n": 3})]) == "throttle"
+
+
 def test_a_limit_of_the_process_is_no_rules() -> None:
     said = flipped(OPEN, [Sent(agent="a\x00b")])
     assert said["needs"] == []

@@ -172,3 +172,22 @@ def test_an_event_says_plainly_what_it_cannot_tell() -> None:
         {"decision": "throttle", "kind": "limit", "reason": "too_many", "request_id": "x"}
     )
     assert "the process itself: too_many" in limited["flip"]["cannot"]
+
+
+def test_of_several_asks_an_event_does_not_claim_that_waiting_is_enough() -> None:
+    said = told_of(rules(FEW), [Sent(path="/v1/completions", body={"prompt": TEXTS[:5]})])
+    assert "cannot" in said
+    assert said["needs"][0]["ways"] == []
+
+
+def test_after_a_ban_or_a_gate_nobody_knows_what_the_rules_would_have_said() -> None:
+    for policy, sent in (
+        (
+            rules(HOSTING.replace("action: block", "per: api_key\n    action: {block: {for: 2h}}")),
+            [Sent(address=HOSTED), Sent(t=1.0)],
+        ),
+        ("version: 1\nkeys: {missing: block}\n", [Sent(key=None)]),
+    ):
+        for said in (of_trace(last(policy, sent))["flip"], told_of(policy, sent)):
+            assert said["unjudged"] is True
+            assert "then" not in said
