@@ -45,6 +45,7 @@ FORBIDDEN = {
     "notices.py": ("aiohttp", "redis", "proxy.edge", "proxy.rules"),
     "tallies.py": (*IO, "proxy.edge", "proxy.rules"),
     "replay": (*IO, "proxy.app", "proxy.edge.exchange", "proxy.edge.server", "proxy.edge.upstream"),
+    "explain": (*IO, "proxy.edge", "proxy.pipeline", "proxy.replay", "proxy.settings"),
     "demo": ("proxy.edge", "proxy.pipeline", "proxy.judge", "proxy.judgement", "redis"),
     "counters/protocol.py": IO,
     "counters/states.py": IO,

@@ -7,9 +7,10 @@ from dataclasses import replace
 from functools import partial
 from typing import Final
 
-from proxy.counters.codec import micros, ratio
+from proxy.counters.codec import ratio
 from proxy.counters.protocol import Op, Reading, Reserve, Take, Taken
 from proxy.counters.states import Tat
+from proxy.counters.sums import micros
 from proxy.value import value
 
 FAR: Final = 1_000_000
