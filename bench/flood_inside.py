@@ -91,7 +91,7 @@ class Invented:
         self.progress.end = "complete"
 
     async def forward(self, forward: Forward) -> Refusal | None:
-        reader = forward.observe(200, False)
+        reader = forward.observe(200, False, True)
         if reader is not None:
             reader.feed(REPLY)
             reader.finish()

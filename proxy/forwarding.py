@@ -11,6 +11,7 @@ from proxy.degrade.readers import changes_replies, degraded_reader
 from proxy.degrade.requests import degraded_body, degraded_line
 from proxy.dialects.base import ReplyReader
 from proxy.dialects.openai_files import UploadReply
+from proxy.dialects.replies import BYTES_PER_TOKEN, COMPRESSED_BYTES_PER_TOKEN, UnreadReply
 from proxy.dialects.routes import dialect
 from proxy.errors import Refusal
 from proxy.facts import Route
@@ -24,6 +25,9 @@ UNDEGRADABLE = Refusal(
 """What a request is told that would have slipped through whole."""
 
 _IDENTITY = (("Accept-Encoding", "identity"),)
+PARTIAL = 206
+_PARTS = ("Range", "If-Range")
+"""Headers that ask for a part of a reply, whose usage would stand in another part or in none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,8 @@ class Forwarding:
             drop += CREDENTIAL_HEADERS
             add = (self.credential,)
         read, route = visit.read, visit.route
+        if route is not None and route.kind in {"inspected", "metered"} and visit.mode != "bypass":
+            drop += _PARTS
         degradation = visit.degradation
         if degradation is not None and route is not None:
             degraded = _degraded(visit, route, degradation)
@@ -121,17 +127,25 @@ def _disclosed(
     return ((b"X-Excise-Modified", ", ".join(names).encode("ascii")),) if names else ()
 
 
-def _observing(visit: Visit, asked: bool) -> Callable[[int, bool], ReplyReader | None]:
-    def observe(status: int, streamed: bool) -> ReplyReader | None:
+def _observing(visit: Visit, asked: bool) -> Callable[[int, bool, bool], ReplyReader | None]:
+    def observe(status: int, streamed: bool, readable: bool) -> ReplyReader | None:
         route, read = visit.route, visit.read
         if visit.file is not None and status < 300:
+            if not readable:
+                return None
             visit.reader = UploadReply()
             return visit.reader
         if route is None or status >= 300 or (read is None and route.kind != "metered"):
             return None
         speaker = dialect(route.dialect)
-        visit.reader = speaker.reply_reader(streamed=streamed, drop_usage=asked and streamed)
         degradation = visit.degradation
+        if not readable:
+            visit.reader = UnreadReply(COMPRESSED_BYTES_PER_TOKEN)
+            return visit.reader
+        if status == PARTIAL and degradation is None:
+            visit.reader = UnreadReply(BYTES_PER_TOKEN)
+            return visit.reader
+        visit.reader = speaker.reply_reader(streamed=streamed, drop_usage=asked and streamed)
         if degradation is not None and changes_replies(route, degradation):
             asks = () if read is None else (read.ask, *read.more)
             visit.reader = degraded_reader(

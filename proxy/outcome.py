@@ -42,6 +42,8 @@ def usage_of(visit: Visit, progress: Progress) -> tuple[Usage, bool]:
     if usage.output_tokens is None:
         if route is None or route.operation in ANSWERING:
             return replace(usage, output_tokens=reader.estimated_output_tokens()), True
+    elif (unread := reader.unread_output_tokens()) > 0:
+        return replace(usage, output_tokens=usage.output_tokens + unread), True
     elif progress.end != "complete" and reader.finish_reason is None and not reader.usage_keeps_up:
         passed = reader.estimated_output_tokens()
         if passed > usage.output_tokens:

@@ -67,8 +67,8 @@ class Forward:
     next request, so that the connection must not carry another."""
     file: FileInspector | None
     """Who looks at the file of an upload, which goes on as it comes in place of `body`."""
-    observe: Callable[[int, bool], ReplyReader | None]
-    """(status, is it server-sent events) → who looks at the reply as it passes."""
+    observe: Callable[[int, bool, bool], ReplyReader | None]
+    """(status, is it server-sent events, is it uncompressed) → who looks at the reply as it passes."""
     ready: Callable[[], Awaitable[None]] | None = None
     """Awaited before the end of the reply goes on, where somebody must have learnt of it first."""
     must_read: bool = False

@@ -29,6 +29,10 @@ OWN = ("Authorization", "Bearer sk-upstream")
 USAGE = b'data: {"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2}}\n\n'
 
 
+PARTS = ("Range", "If-Range")
+"""What no request for output takes along."""
+
+
 def visit(
     body: bytes = CHAT, path: str = "/v1/chat/completions", query: str = "", *, read: bool = True
 ) -> Visit:
@@ -47,7 +51,7 @@ def forwarding(
 
 def test_without_a_credential_of_ours_the_callers_own_goes_on() -> None:
     forward = forwarding(ask=False).of(visit(query="key=sk-caller&x=1"))
-    assert (forward.query, forward.drop, forward.add) == ("key=sk-caller&x=1", (), ())
+    assert (forward.query, forward.drop, forward.add) == ("key=sk-caller&x=1", PARTS, ())
 
 
 def test_our_credential_takes_the_place_of_every_other() -> None:
@@ -58,7 +62,7 @@ def test_our_credential_takes_the_place_of_every_other() -> None:
 
 
 def test_what_a_peer_may_not_say_is_dropped_with_the_credentials() -> None:
-    assert forwarding(withheld=("X-Account",)).of(visit()).drop == ("X-Account",)
+    assert forwarding(withheld=("X-Account",)).of(visit()).drop == ("X-Account", *PARTS)
     assert "X-Account" in forwarding(OWN, withheld=("X-Account",)).of(visit()).drop
 
 
@@ -111,7 +115,7 @@ def test_only_a_models_answer_is_looked_at(
     status: int, path: str, looked_at: bool, streamed: bool
 ) -> None:
     one = visit(path=path)
-    reader = forwarding().of(one).observe(status, streamed)
+    reader = forwarding().of(one).observe(status, streamed, True)
     assert (reader is not None) == looked_at
     assert one.reader is reader
 
@@ -124,7 +128,7 @@ def test_only_a_models_answer_is_looked_at(
     ],
 )
 def test_usage_reaches_only_those_who_asked_for_it(body: bytes, passes: bytes) -> None:
-    reader: Any = forwarding().of(visit(body)).observe(200, True)
+    reader: Any = forwarding().of(visit(body)).observe(200, True, True)
     assert reader.feed(USAGE) + reader.finish() == passes
     assert reader.usage.output_tokens == 2
 

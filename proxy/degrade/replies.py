@@ -101,6 +101,10 @@ class DegradedReply:
         """See `base.ReplyReader`."""
         return self._inner.estimated_output_tokens()
 
+    def unread_output_tokens(self) -> int:
+        """See `base.ReplyReader`."""
+        return self._inner.unread_output_tokens()
+
     def take(self, data: bytes) -> list[Piece]:
         """What may pass of a chunk, piece by piece. Raises UnreadableReply."""
         raise NotImplementedError

@@ -21,7 +21,7 @@ from proxy.dialects.jsonbody import (
     refuse_lookalikes,
     wrong_type,
 )
-from proxy.dialects.replies import LinesReader
+from proxy.dialects.lines import LinesReader
 from proxy.facts import Ask, Usage
 
 _KEYS = frozenset(["requests"])
@@ -56,13 +56,14 @@ class ResultsReader(LinesReader):
     """Reads the results of a batch: each line has its message's usage."""
 
     __slots__ = ()
+    answer_mark = b'"result"'
 
-    def take(self, line: dict[str, Any]) -> Usage | None:
-        """The usage of one result; None for one that failed."""
+    def take(self, line: dict[str, Any]) -> Usage | bool:
+        """The usage of one result. One that failed is no answer."""
         result = line.get("result")
         message = result.get("message") if type(result) is dict else None
         usage = message.get("usage") if type(message) is dict else None
-        return message_usage(usage) if type(usage) is dict else None
+        return message_usage(usage) if type(usage) is dict else bool(message)
 
 
 class AnthropicBatches:

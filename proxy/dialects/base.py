@@ -41,7 +41,7 @@ class RefusalReply:
 
 
 class ReplyReader(Protocol):
-    """Looks at one successful, uncompressed reply as it passes, and tells what it has used."""
+    """Looks at one successful reply as it passes, and tells what it has used."""
 
     @property
     def usage(self) -> Usage | None:
@@ -78,6 +78,10 @@ class ReplyReader(Protocol):
 
     def estimated_output_tokens(self) -> int:
         """Output tokens judged from what has passed, for a reply that reports no usage."""
+        ...
+
+    def unread_output_tokens(self) -> int:
+        """Output tokens judged from those of several answers that `usage` does not tell of."""
         ...
 
 

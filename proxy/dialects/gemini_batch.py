@@ -8,16 +8,21 @@ uploaded file cannot be read, for Gemini's uploads do not pass here.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
+
+import jiter
+import orjson
 
 from proxy.dialects import gemini_generate
 from proxy.dialects.base import ReadAsk, ReplyReader
 from proxy.dialects.gemini_replies import GeminiReply, gemini_refusal, gemini_usage
 from proxy.dialects.jsonbody import JsonObject, UnreadableBody, mapping, read_json, wrong_type
 from proxy.dialects.protojson import Message, repeated
-from proxy.dialects.replies import MAX_PLAIN_BYTES, PlainReader, added
+from proxy.dialects.replies import BYTES_PER_TOKEN, MAX_PLAIN_BYTES, PlainReader, added
 from proxy.facts import Ask
 
+_ANSWER: Final = b'"response"'
+"""The key that every answer stands behind; inside of a JSON string its quotes would be escaped."""
 _BODY = Message("batch")
 _BATCH = Message("model", "displayName", "inputConfig", "priority")
 _INPUT = Message("requests", "fileName")
@@ -53,7 +58,12 @@ def asks_of(parsed: JsonObject, path: str) -> tuple[Ask, ...]:
 class BatchReply(PlainReader):
     """Reads a batch with the answers in it, or a file of answers, one a line."""
 
-    __slots__ = ()
+    __slots__ = ("_unread",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._unread = 0
+        """Bytes of answers that tell of no usage."""
 
     def take(self, reply: dict[str, Any]) -> None:
         """Add up the usage of all answers that stand in there."""
@@ -66,10 +76,19 @@ class BatchReply(PlainReader):
             metadata = one.get("usageMetadata") if type(one) is dict else None
             if type(metadata) is dict:
                 self.usage = added(self.usage, gemini_usage(metadata))
+            elif type(one) is dict and "candidates" in one:
+                self._unread += len(orjson.dumps(one))
 
     def estimated_output_tokens(self) -> int:
-        """By the bytes of a reply that was too large to be read; none of one that has no answers yet."""
-        return super().estimated_output_tokens() if self.bytes > MAX_PLAIN_BYTES else 0
+        """By the bytes of what was not read; none of a batch that has no answers yet."""
+        if self.bytes > MAX_PLAIN_BYTES:
+            return super().estimated_output_tokens()
+        return self.unread_output_tokens()
+
+    def unread_output_tokens(self) -> int:
+        """See `base.ReplyReader`. What has not come to its end yet was not read."""
+        begun = b"".join(self._parts)
+        return (self._unread + (len(begun) if _ANSWER in begun else 0)) // BYTES_PER_TOKEN
 
     def read_whole(self, body: bytes) -> None:
         """A batch is one object over many lines; results are many of one line."""
@@ -77,7 +96,13 @@ class BatchReply(PlainReader):
             body.split(b"\n") if body.count(b'{"response"') + body.count(b'"key"') > 1 else [body]
         )
         for line in lines:
-            super().read_whole(line)
+            try:
+                parsed = jiter.from_json(line, cache_mode="none")
+            except ValueError:
+                self._unread += len(line) if _ANSWER in line else 0
+                continue
+            if type(parsed) is dict:
+                self.take(parsed)
 
 
 class GeminiBatch:

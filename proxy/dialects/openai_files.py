@@ -13,8 +13,9 @@ from typing import Any, Final
 
 from proxy.dialects.base import ReadAsk, ReplyReader
 from proxy.dialects.jsonbody import JsonObject, UnreadableBody
+from proxy.dialects.lines import LinesReader
 from proxy.dialects.openai_replies import any_usage, openai_refusal
-from proxy.dialects.replies import LinesReader, PlainReader
+from proxy.dialects.replies import PlainReader
 from proxy.facts import Ask, Usage
 
 MAX_ID: Final = 256
@@ -27,12 +28,15 @@ class ResultLines(LinesReader):
     """Reads the file of a batch's results: each line has its reply's usage."""
 
     __slots__ = ()
+    answer_mark = b'"response"'
 
-    def take(self, line: dict[str, Any]) -> Usage | None:
-        """The usage of one reply; None for one that failed."""
+    def take(self, line: dict[str, Any]) -> Usage | bool:
+        """The usage of one reply. One that failed is no answer."""
         response = line.get("response")
         body = response.get("body") if type(response) is dict else None
-        return any_usage(body.get("usage")) if type(body) is dict else None
+        if type(body) is not dict:
+            return bool(body)
+        return any_usage(body.get("usage")) or not body.get("error")
 
 
 class UploadReply(PlainReader):

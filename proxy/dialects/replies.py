@@ -21,6 +21,9 @@ MAX_PLAIN_BYTES = 4 * 1024 * 1024
 BYTES_PER_TOKEN = 4
 """English text in the usual tokenizers, rounded; only for replies that report no usage."""
 
+COMPRESSED_BYTES_PER_TOKEN = 1
+"""Text that is compressed well has two bits a letter, and four letters a token."""
+
 _MAX_TOKENS = 2**48
 _LONGEST_WORD = 128
 
@@ -90,6 +93,10 @@ class StreamReader:
         """See `base.ReplyReader`."""
         raise NotImplementedError
 
+    def unread_output_tokens(self) -> int:
+        """None: a stream is one answer."""
+        return 0
+
     def feed(self, data: bytes) -> bytes:
         """The bytes to pass on now."""
         # By far the commonest chunk: whole events with nothing to learn from.
@@ -154,6 +161,10 @@ class PlainReader:
         """See `base.ReplyReader`."""
         return self.bytes // BYTES_PER_TOKEN
 
+    def unread_output_tokens(self) -> int:
+        """None: a reply is one answer."""
+        return 0
+
     def feed(self, data: bytes) -> bytes:
         """The same bytes."""
         self.bytes += len(data)
@@ -181,68 +192,26 @@ class PlainReader:
             self.take(parsed)
 
 
-class LinesReader:
-    """Reads JSON lines as they pass, such as a batch's results: each has a usage, and they add up."""
+class UnreadReply(PlainReader):
+    """A reply that cannot be read for what it has used: compressed, or a part of another."""
 
-    usage_keeps_up: ClassVar[bool] = True
-    """See `base.ReplyReader`."""
+    __slots__ = ("_bytes_per_token",)
 
-    __slots__ = (
-        "_rest",
-        "finish_reason",
-        "response_id",
-        "response_model",
-        "skipped",
-        "usage",
-    )
+    def __init__(self, bytes_per_token: int) -> None:
+        super().__init__()
+        self._bytes_per_token = bytes_per_token
 
-    def __init__(self) -> None:
-        self.usage: Usage | None = None
-        self.finish_reason: str | None = None
-        self.response_id: str | None = None
-        self.response_model: str | None = None
-        self.skipped = 0
-        """Bytes of lines that were too long to be read."""
-        self._rest = b""
-
-    def take(self, line: dict[str, Any]) -> Usage | None:
-        """The usage that one line tells of."""
-        raise NotImplementedError
+    def take(self, reply: dict[str, Any]) -> None:
+        """Nothing."""
 
     def estimated_output_tokens(self) -> int:
-        """By the bytes that were not read: what is no result holds no output."""
-        return self.skipped // BYTES_PER_TOKEN
+        """By the bytes that have passed."""
+        return self.bytes // self._bytes_per_token
 
     def feed(self, data: bytes) -> bytes:
-        """The same bytes."""
-        *lines, rest = data.split(b"\n")
-        if lines:
-            lines[0] = self._rest + lines[0]
-            self._rest = rest
-            for line in lines:
-                self._read(line)
-        else:
-            self._rest += rest
-        if len(self._rest) > MAX_PLAIN_BYTES:
-            self.skipped += len(self._rest)
-            self._rest = b""
+        """The same bytes, counted."""
+        self.bytes += len(data)
         return data
-
-    def finish(self) -> bytes:
-        """Nothing is ever held back."""
-        rest, self._rest = self._rest, b""
-        self._read(rest)
-        return b""
-
-    def _read(self, line: bytes) -> None:
-        if b'"usage' not in line:
-            return
-        try:
-            parsed = jiter.from_json(line, cache_mode="none")
-        except ValueError:
-            return
-        if type(parsed) is dict and (told := self.take(parsed)) is not None:
-            self.usage = added(self.usage, told)
 
 
 def added(one: Usage | None, other: Usage) -> Usage:

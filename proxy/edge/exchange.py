@@ -225,13 +225,13 @@ class HttpExchange:
                 case b"content-type":
                     events = value[:17].lower() == b"text/event-stream"
                 case b"content-encoding":
-                    readable = value.lower() == b"identity"
+                    readable = readable and value.strip().lower() in {b"", b"identity"}
                 case b"x-request-id" | b"request-id":
                     progress.upstream_request_id = value[:128].decode("ascii", "replace")
         progress.streamed = events or (forward.streams and reply.length is None)
         if not readable and forward.must_read and reply.status < 300:
             raise UpstreamError("unreadable")
-        return forward.observe(reply.status, events) if readable else None
+        return forward.observe(reply.status, events, readable)
 
     def _failed(self, kind: FailureKind) -> Refusal | None:
         wire = self.wire

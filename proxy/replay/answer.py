@@ -101,3 +101,7 @@ class RecordedReply:
     def estimated_output_tokens(self) -> int:
         """As recorded."""
         return 0 if self.usage is None else self.usage.output_tokens or 0
+
+    def unread_output_tokens(self) -> int:
+        """None: a record tells of all."""
+        return 0

@@ -105,7 +105,7 @@ class RecordedExchange:
             refusal = await inspect(forward.file, record.head, record.body)
             if refusal is not None:
                 return refusal
-        observer = forward.observe(response.status, forward.streams)
+        observer = forward.observe(response.status, forward.streams, True)
         degradation, route, read = visit.degradation, visit.route, visit.read
         if degradation is None or route is None or response.status >= 300:
             answer = plain_answer(response)

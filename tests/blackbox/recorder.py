@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import threading
 from collections.abc import Iterator
@@ -26,19 +27,38 @@ class Recorded:
         return json.loads(self.body)
 
 
+@dataclass(frozen=True)
+class Reply:
+    """What is answered."""
+
+    data: bytes = b"{}"
+    kind: str = "application/json"
+    status: int = 200
+    headers: tuple[tuple[str, str], ...] = ()
+    promised: int | None = None
+    """Bytes that are declared beyond those that are sent: then the other side has to leave."""
+    in_parts: bool = False
+    """Whether a `Range` is heeded."""
+
+
 class Recorder:
     """What has come, and what is answered: the reply whose key ends a path, else an empty object."""
 
     def __init__(self) -> None:
         self.requests: list[Recorded] = []
-        self.replies: dict[str, tuple[str, bytes, int]] = {}
+        self.replies: dict[str, Reply] = {}
         self.url = ""
 
     def reply(
-        self, path: str, body: Any, kind: str = "application/json", status: int = 200
+        self,
+        path: str,
+        body: Any,
+        kind: str = "application/json",
+        status: int = 200,
+        **more: Any,
     ) -> None:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        self.replies[path] = (kind, data, status)
+        self.replies[path] = Reply(data, kind, status, **more)
 
     def clear(self) -> None:
         self.requests.clear()
@@ -70,14 +90,22 @@ class _Handler(BaseHTTPRequestHandler):
         )
         path = self.path.partition("?")[0]
         fitting = [known for known in recording.replies if path.endswith(known)]
-        nothing = ("application/json", b"{}", 200)
-        kind, data, status = recording.replies[max(fitting, key=len)] if fitting else nothing
+        reply = recording.replies[max(fitting, key=len)] if fitting else Reply()
+        data, status = reply.data, reply.status
+        wanted = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range", ""))
+        if reply.in_parts and wanted is not None:
+            data, status = data[int(wanted[1]) : int(wanted[2]) + 1], 206
         self.send_response(status)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(data)))
+        self.send_header("Content-Type", reply.kind)
+        self.send_header("Content-Length", str(len(data) + (reply.promised or 0)))
+        for name, value in reply.headers:
+            self.send_header(name, value)
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(data)
+        if reply.promised:
+            self.rfile.read(1)
+            self.close_connection = True
 
     def _body(self) -> bytes:
         if self.headers.get("Transfer-Encoding") == "chunked":
