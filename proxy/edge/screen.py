@@ -6,9 +6,9 @@ HTTP readers could understand differently cannot be judged for one and forwarded
 from __future__ import annotations
 
 import re
-from urllib.parse import unquote
 
 from proxy.edge.headers import DECIDING, malformed
+from proxy.edge.overrides import overrides
 from proxy.errors import Refusal
 from proxy.head import Head
 
@@ -31,7 +31,6 @@ _AMBIGUOUS = re.compile(
 ).search
 """Paths that servers read in different ways. The escapes are those of letters, digits and `-._~:`, which
 some decode before they look for a route, and of `/ \\ ? # % ;` and controls, which some heed."""
-_OVERRIDES = frozenset({"$httpMethod", "$ct"})
 _METHOD_OVERRIDES = frozenset({b"x-http-method", b"x-http-method-override", b"x-method-override"})
 _TELLING = frozenset(
     map(len, ("Expect", "Connection", "Content-Length", "Transfer-Encoding", *_METHOD_OVERRIDES))
@@ -58,18 +57,9 @@ def screen(head: Head, version: tuple[int, int], header_bytes: int = 32 * 1024) 
         return _malformed("The path is not in its plain form.")
     if not head.query.isascii() or "#" in head.query:
         return _malformed("The query must be ASCII, other characters percent-encoded.")
-    if head.query and _overrides(head.query):
-        return _malformed("The query must not override the method or the Content-Type.")
+    if head.query and overrides(head.query):
+        return _malformed("The query must not override the method, headers or the body.")
     return _refused_headers(head, version, header_bytes)
-
-
-def _overrides(query: str) -> bool:
-    """Whether Google's APIs would read another method or Content-Type than the ones judged here.
-
-    System parameters, cloud.google.com/apis/docs/system-parameters.
-    """
-    names = (part.partition("=")[0] for part in query.split("&"))
-    return any(unquote(name) in _OVERRIDES for name in names)
 
 
 def _refused_headers(head: Head, version: tuple[int, int], header_bytes: int) -> Refusal | None:
