@@ -99,6 +99,7 @@ def make_identifier(
         subnet_bits=(address.ipv4_subnet, address.ipv6_subnet),
         networks=networks,
         ja4_header=address.ja4_header,
+        key_header=settings.key_header,
     )
 
 

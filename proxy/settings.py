@@ -290,6 +290,9 @@ class Settings(_Settings):
     secret_previous_file: Path | None = None
     mode: Literal["enforce", "shadow", "bypass"] = "enforce"
     client_address: ClientAddress = ClientAddress()
+    key_header: str | None = _HEADER
+    """The one header that holds callers' keys, where the gateway behind goes by it alone; all others are
+    passed on unread. Where absent, a key may stand under any known name, and two are refused."""
     header_evidence: Literal["auto", "on", "off"] = "auto"
     """Whether the order of headers tells one program from another; auto: where no balancer that
     rewrites them stands in front, that is where `client_address.from` is `peer`."""

@@ -73,6 +73,7 @@ class Identifier:
         subnet_bits: tuple[int, int] = (24, 56),
         networks: Networks | None = None,
         ja4_header: str | None = None,
+        key_header: str | None = None,
     ) -> None:
         self._secret = secret
         self._accounts = accounts
@@ -81,6 +82,7 @@ class Identifier:
         self._proven = proven if proven is not None else ProvenKeys()
         self._only_known = only_known
         self._ja4_header = ja4_header
+        self._key_header = None if key_header is None else key_header.lower().encode()
         self._subnet_bits = subnet_bits
         self._ids = lru_cache(maxsize=16_384)(self._identify_key)
         self._end_users = lru_cache(maxsize=16_384)(secret.end_user_id)
@@ -103,7 +105,7 @@ class Identifier:
     def identify(self, head: Head, now: float, keys: Keys) -> tuple[Client, Refusal | None]:
         """Who is asking, and why that is not enough to be served, if it is not."""
         address, note = self._resolver.resolve(head)
-        found = find_key(head)
+        found = find_key(head, self._key_header)
         flaw: Refusal | None = None
         key_id: str | None = None
         account: Account | None = None
@@ -156,7 +158,8 @@ class Identifier:
         return (self._end_users if cached else self._secret.end_user_id)(client.account, end_user)
 
     def withheld(self, head: Head) -> tuple[str, ...]:
-        """Headers that do not pass from this peer: a gateway's own, and `X-Excise-*`."""
+        """Headers that do not pass from this peer: a gateway's own, `X-Excise-*`, and the key where ours
+        takes its place."""
         names = tuple(
             [
                 name.decode("latin-1")
@@ -166,6 +169,8 @@ class Identifier:
         )
         if self._gateway.headers and not self._from_gateway(head):
             names += self._gateway.headers
+        if self._key_header is not None and self._only_known:
+            names += (self._key_header.decode(),)
         if self._ja4_header is not None and not self._resolver.trusts(head):
             names += (self._ja4_header,)
         return names

@@ -45,13 +45,16 @@ DECIDING = frozenset(
         b"accept-encoding",
         b"anthropic-version",
         b"api-key",
+        b"apikey",
         b"authorization",
+        b"cf-aig-authorization",
         b"connection",
         b"content-encoding",
         b"content-length",
         b"content-type",
         b"expect",
         b"forwarded",
+        b"helicone-auth",
         b"host",
         b"ocp-apim-subscription-key",
         b"te",
@@ -60,6 +63,8 @@ DECIDING = frozenset(
         b"x-api-key",
         b"x-forwarded-for",
         b"x-goog-api-key",
+        b"x-litellm-api-key",
+        b"x-portkey-api-key",
     }
 )
 """Headers that this process or an upstream decides by: anything but printable ASCII is refused, for

@@ -28,7 +28,21 @@ BY_ACCOUNT = BY_ADDRESS.replace("address", "account")
 CHAT = b'{"model":"m","messages":[{"role":"user","content":"hello"}]}'
 PATH = "/v1/chat/completions"
 JSON = "Content-Type: application/json"
-QUERY_NAMES = ("Key", "api-key", "api_key", "subscription-key", "$oauth_token", "token", "apiKey")
+QUERY_NAMES = (
+    *("Key", "api-key", "api_key", "subscription-key", "$oauth_token", "token", "apiKey"),
+    *(
+        "x-goog-api-key",
+        "x-litellm-api-key",
+        "x-portkey-api-key",
+        "access_key",
+        "bearer_token",
+        "xoauth",
+    ),
+)
+GATEWAYS = (
+    *("apikey: KEY", "x-litellm-api-key: KEY", "x-litellm-api-key: Bearer KEY"),
+    *("x-portkey-api-key: KEY", "cf-aig-authorization: Bearer KEY", "Helicone-Auth: bearer  KEY"),
+)
 FRESH = (f"sk-fresh-{number}" for number in count())
 
 CLAIMS = (
@@ -146,6 +160,7 @@ def test_what_is_no_address_behind_a_hop_is_the_hop_and_noted(
         (PATH, ("x-goog-api-key: sk-other",)),
         (PATH, ("Ocp-Apim-Subscription-Key: sk-other",)),
         (PATH, ("X_Api_Key: sk-other",)),
+        *((PATH, (header.replace("KEY", "sk-other"),)) for header in GATEWAYS),
         (PATH, ("Authorization: Bearer sk-other",)),
         (PATH, ("aUTHORIZATION: bEARER sk-other",)),
         (PATH + "?key=sk-other", ()),
@@ -173,6 +188,7 @@ def test_two_keys_are_none(
         ("g", PATH + "?key=KEY", "X-None: x"),
         ("h", PATH + "?a=b&%6b%65y=%73k-same-h", "X-None: x"),
         ("i", PATH, "ocp-apim-subscription-key: KEY"),
+        *((f"gateway-{at}", PATH, header) for at, header in enumerate(GATEWAYS)),
         *((name, f"{PATH}?{name}=KEY", "X-None: x") for name in QUERY_NAMES),
     ],
 )
@@ -191,6 +207,35 @@ def test_one_key_is_one_however_it_is_sent(
     )
     head = "\r\n".join((*lines, "", "")).replace("KEY", key)
     assert raw(excise, head.encode() + CHAT)[0] == 429
+    assert len(upstream.requests) == 1
+
+
+@pytest.fixture(scope="module")
+def by_one_header(
+    recording: Recorder, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Excise]:
+    """The gateway behind goes by a header of its own alone."""
+    with running_excise(
+        tmp_path_factory.mktemp("one"),
+        POLICY,
+        upstream=recording.url,
+        mode="enforce",
+        key_header="X-Own-Key",
+    ) as running:
+        yield running
+
+
+def test_where_a_gateway_goes_by_one_header_others_make_no_other_caller(
+    by_one_header: Excise, upstream: Recorder
+) -> None:
+    own = "X-Own-Key: Bearer sk-own"
+    assert ask(by_one_header, own, key="sk-provider") == 200
+    sent = {name.lower(): value for name, value in upstream.requests[0].headers}
+    assert (sent["x-own-key"], sent["authorization"]) == ("Bearer sk-own", "Bearer sk-provider")
+    assert ask(by_one_header, "x-own-key: sk-own", "x-api-key: sk-a", key="sk-decoy") == 429
+    assert ask(by_one_header, own, target=f"{PATH}?key=sk-b") == 429
+    assert ask(by_one_header, own, "X-Own-Key: sk-two") == 400
+    assert ask(by_one_header, key="sk-provider") == 401
     assert len(upstream.requests) == 1
 
 

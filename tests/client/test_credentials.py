@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from proxy.client.credentials import AMBIGUOUS, MALFORMED, find_key, strip_key_parameter
+from proxy.client.credentials import (
+    AMBIGUOUS,
+    CREDENTIAL_HEADERS,
+    MALFORMED,
+    find_key,
+    strip_key_parameter,
+)
+from proxy.edge.headers import DECIDING
 from proxy.head import Head
 
 
@@ -94,3 +103,16 @@ def test_find_key(given: Head, expected: object) -> None:
 )
 def test_the_key_parameter_goes_and_the_rest_stays_byte_for_byte(query: str, left: str) -> None:
     assert strip_key_parameter(query) == left
+
+
+def test_no_header_with_a_key_can_be_read_or_dropped_in_two_ways() -> None:
+    assert {name.lower().encode() for name in CREDENTIAL_HEADERS} <= DECIDING
+
+
+def test_the_page_lists_every_header_that_a_key_is_read_from() -> None:
+    page = (Path(__file__).parents[2] / "docs/accounts.md").read_text(encoding="utf-8")
+    section = page.partition("## Where a key is read")[2].partition("\n## ")[0]
+    assert {name for name in CREDENTIAL_HEADERS if f"| `{name}` |" in section} == set(
+        CREDENTIAL_HEADERS
+    )
+    assert section.count("\n| `") == len(CREDENTIAL_HEADERS)
