@@ -71,7 +71,7 @@ class Estimates:
         given = _input(past, prompt_bytes(ask))
         if operation not in ANSWERING:
             return Usage(given, 0, 0)
-        made = _output(past, ask)
+        made = _output(past, ask) + (given * ask.choices if ask.echo else 0)
         return Usage(given, made, min(_reasoning(past, ask), made))
 
     def learn(self, client: Client, asks: Sequence[Ask], usage: Usage) -> None:

@@ -183,6 +183,8 @@ class Ask:
     constrained: bool = False
     """Whether the answer is forced into a form by the server's own grammar, choices or pattern, as vLLM
     and SGLang can: a few forced tokens at a time read a model's distribution."""
+    echo: bool = False
+    """Whether each answer is to begin with the prompt."""
     let_go_bytes: int = 0
     """Bytes of text that were read and are no longer kept."""
 

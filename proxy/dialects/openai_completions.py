@@ -96,6 +96,7 @@ def asks_of(parsed: JsonObject, path: str) -> tuple[Ask, ...]:
         parameters=tuple(parsed),
         prompt_logprobs=prompt_logprobs or (echo and logprobs is not None),
         constrained=not CONSTRAINTS.isdisjoint(parsed),
+        echo=echo,
     )
     more = [replace(ask, turns=(Turn("user", prompt + suffix),)) for prompt in others]
     return (ask, *more)

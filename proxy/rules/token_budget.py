@@ -14,13 +14,14 @@ by what it really used, and the rest is given back. `tokens` says what is counte
         - 2000000/day
       action: throttle
 
-What is reserved: of output, the request's own limit (`max_tokens` and its likes) times the answers that
-it asks for; where it names no limit, half as much again as answers to that account by that model have
-had of late, 2048 an answer as long as none is known. Of input, the prompt's bytes times the tokens a byte
-that the account and model have had of late, and what came with prompts besides (tools, images); half a
-token a byte as long as nothing is known. Of reasoning, the budget that the request names, else what is
-known of the past, never more than its output. Where a single request may need more than `burst`, `burst`
-is reserved, so that it waits for a full budget and is not refused for ever.
+What is reserved: of output, the request's own limit (`max_tokens` and its likes), and the prompt where it
+is to be echoed, times the answers that it asks for; where it names no limit, half as much again as
+answers to that account by that model have had of late, 2048 an answer as long as none is known. Of input,
+the prompt's bytes times the tokens a byte that the account and model have had of late, and what came with
+prompts besides (tools, images); half a token a byte as long as nothing is known. Of reasoning, the budget
+that the request names, else what is known of the past, never more than its output. Where a single request
+may need more than `burst`, `burst` is reserved, so that it waits for a full budget and is not refused for
+ever.
 
 What is charged: what the upstream reports. Where it reports nothing, because the caller left, the
 upstream broke off or keeps silent, then the output that has passed, told by its bytes, and the input as it
@@ -44,8 +45,8 @@ window refuses, the others get back at once what they gave. While the store does
 `on_store_failure: local` counts in each replica by itself, with the limit divided among them; what was
 reserved in the store stays charged as it was estimated, if it could not be settled.
 
-Blind spot: who spreads over many accounts stays below any budget of one. A compressed reply, or one in a
-form that cannot be read, is charged as it was estimated. The input of a cached prompt counts in full.
+Blind spot: who spreads over many accounts stays below any budget of one. A compressed reply is charged a
+token for each of its bytes, and the input as it was estimated. The input of a cached prompt counts in full.
 
 False positives: callers that set a large output limit for short answers have it reserved while they wait,
 so that few of their requests fit at once; let them lower it, or give `burst` room for as many. Run a new

@@ -11,6 +11,19 @@ from tests.blackbox.conftest import call
 from tests.blackbox.recorder import Recorder
 from tests.support.excise import Excise
 
+POLICY = """
+version: 1
+keys: {missing: block, unknown: allow}
+rules:
+  - {name: answers, kind: rate_limit, per: api_key, limit: 10/hour, burst: 10, action: throttle}
+  - name: budget
+    kind: token_budget
+    per: api_key
+    match: {model: echoing}
+    tokens: output
+    limits: [12000/hour]
+    action: throttle
+"""
 CHAT = "/v1/chat/completions"
 HELLO = [{"role": "user", "content": "hello"}]
 LONG = [{"role": "user", "content": "word " * 20_000}]
@@ -96,6 +109,36 @@ def test_more_answers_than_a_burst_holds_are_refused_with_the_time_they_would_ta
         "retry_after_s": 3960.0,
     }
     assert upstream.requests == []
+
+
+def echoing(answers: int, **fields: Any) -> dict[str, Any]:
+    # 10,000 bytes: 5,032 tokens, where nothing is known yet.
+    return {"model": "echoing", "prompt": "word " * 2000, "max_tokens": 1, "n": answers} | fields
+
+
+def test_an_echoed_prompt_is_output_before_and_after(excise: Excise, upstream: Recorder) -> None:
+    path = "/v1/completions"
+    upstream.reply(path, {"usage": {"prompt_tokens": 9, "completion_tokens": 3000}})
+    assert send(excise, path, echoing(1), "sk-echo")[0] == 200
+    # Two prompts of 5,032 tokens do not fit into the 9,000 that are left; without echo they are no output.
+    assert send(excise, path, echoing(2, echo=True), "sk-echo")[0] == 429
+    assert send(excise, path, echoing(2, echo=False), "sk-echo")[0] == 200
+    assert len(upstream.requests) == 2
+    # Nobody reports what it was: two prompts of 2,500 tokens, and a piece for each answer.
+    piece = json.dumps({"choices": [{"text": "word " * 2000}]}).encode()
+    stream = b"data: " + piece + b"\n\ndata: " + piece + b"\n\ndata: [DONE]\n\n"
+    upstream.reply(path, stream, "text/event-stream")
+    for echo, tokens in ((True, 5002), (False, 2)):
+        body = echoing(2, echo=echo, stream=True)
+        assert send(excise, path, body, f"sk-echo-{echo}")[0] == 200
+        wanted = {"gen_ai.request.stream": True, "gen_ai.usage.output_tokens": tokens}
+        event = excise.wait_for("request", **{"http.route": path}, **wanted)
+        assert event["usage.estimated"]
+    plain = json.dumps({"choices": [{"text": "word " * 2000}] * 2}).encode()
+    upstream.reply(path, plain)
+    assert send(excise, path, echoing(2, echo=True), "sk-echo-plain")[0] == 200
+    wanted = {"gen_ai.usage.output_tokens": len(plain) // 4, "usage.estimated": True}
+    excise.wait_for("request", **{"http.route": path}, **wanted)
 
 
 def test_the_event_says_how_many_were_asked(excise: Excise, upstream: Recorder) -> None:
