@@ -41,10 +41,12 @@ class BatchFile:
         allows: Callable[[str], Refusal | None],
         unreadable: Callable[[UnreadableBody], Refusal | None],
         degrade: Callable[[Route, bytes], bytes] = lambda _route, line: line,
+        path: str = "",
     ) -> None:
         """`judge` says of each request whether it is refused, `allows` of a purpose, and `unreadable` what
         becomes of a file that holds what no reader reads in one way. `degrade` gives a judged line as it
-        goes on."""
+        goes on. `path` is where the file is sent."""
+        self._path = path
         self._degrade = degrade
         self._judge = judge
         self._allows = allows
@@ -138,7 +140,7 @@ class BatchFile:
             return self._cannot_read(TOO_LONG) or line
         try:
             refuse_other_ends(line)
-            route, asks = read_line(line)
+            route, asks = read_line(line, self._path)
         except UnreadableBody as error:
             refusal = self._cannot_read(error)
             if refusal is None and not self._is_batch and looks_like_request(line):

@@ -24,6 +24,7 @@ from proxy.clock import Clock
 from proxy.decision import Decision, Finding, RuleFinding, Verb
 from proxy.derive import Deriver
 from proxy.dialects.base import JsonObject, ReadAsk, UnreadableBody
+from proxy.dialects.batchline import called
 from proxy.dialects.carriage import is_form, refuse_other_encodings, refuse_other_forms
 from proxy.dialects.openai_batches import FILE, lies_elsewhere
 from proxy.dialects.openai_files import UploadReply
@@ -312,6 +313,7 @@ class Pipeline:
             allows,
             lambda error: self._unreadable(visit, error),
             partial(degraded_upload, visit),
+            visit.head.path,
         )
         return None
 
@@ -361,7 +363,7 @@ class Pipeline:
         if visit.batch is None:
             return self._unreadable(visit, UNKNOWN_FILE)
         endpoint = parsed.get("endpoint")
-        if endpoint is not None and not visit.batch.goes_to(endpoint):
+        if endpoint is not None and not visit.batch.goes_to(called(endpoint, visit.head.path)):
             return self._unreadable(visit, OTHER_ENDPOINT)
         return None
 

@@ -2,7 +2,7 @@
 One line of an OpenAI batch's file: `{"custom_id", "method", "url", "body"}`. Pure.
 
 Shapes: the OpenAI API reference, "The request input object". The url is a path of the table of routes,
-and the body what that path would be sent.
+and the body what that path would be sent. Under Azure's `/openai/…` it may stand without `/v1`.
 
 Where a line ends. All readers end one at LF, many at CR LF, and Python's text files at a lone CR too: a CR
 may stand nowhere but before an LF, for as white space between two values it could hide a whole request
@@ -38,14 +38,22 @@ _LENIENTLY_READ: Final = 1024 * 1024
 _LENIENT: Final = json.JSONDecoder(strict=False, parse_int=float)
 
 
-def read_line(line: bytes) -> tuple[Route, tuple[Ask, ...]]:
-    """Where a line's request would go, and what it asks. Raises UnreadableBody."""
+def called(url: str, path: str) -> str:
+    """The path that a line, or a batch's `endpoint`, means in a request to `path`: Azure's samples leave
+    the version out (`/chat/completions`)."""
+    if path.startswith("/openai/") and url[:1] == "/" and not url.startswith(("/v1/", "/openai/")):
+        return f"/v1{url}"
+    return url
+
+
+def read_line(line: bytes, path: str = "") -> tuple[Route, tuple[Ask, ...]]:
+    """Where the request of a file sent to `path` would go, and what it asks. Raises UnreadableBody."""
     if line.lstrip()[:1] != b"{":  # of a picture or a text, this is told without a parser
         raise UnreadableBody("not_an_object", "A line of the batch must be a JSON object.")
     parsed = read_json(line)
     refuse_lookalikes(parsed, _KEYS)
     method = string(parsed.get("method", "POST"), "method")
-    url = string(parsed.get("url"), "url")
+    url = called(string(parsed.get("url"), "url"), path)
     route = in_json(find_route(method, url))
     if route.kind != "inspected" or route.dialect in _HOLDERS:
         raise UnreadableBody(

@@ -136,6 +136,56 @@ def test_pictures_are_counted_by_n_and_edited_ones_metered(
     assert event["gen_ai.usage.output_tokens"] == 1056
 
 
+@pytest.mark.parametrize("url", ["/chat/completions", "/v1/chat/completions"])
+@pytest.mark.parametrize("endpoint", ["/chat/completions", "/v1/chat/completions"])
+def test_azures_batches_name_their_urls_with_the_version_or_without(
+    excise: Excise, upstream: Recorder, azure: openai.AzureOpenAI, url: str, endpoint: str
+) -> None:
+    file_id = f"file-{url}-{endpoint}".replace("/", "_")
+    upstream.reply("/openai/files", {"id": file_id, "object": "file", "purpose": "batch"})
+    upstream.reply("/openai/batches", {"id": "batch_1", "object": "batch"})
+    body = {"model": "deployed", "messages": [{"role": "user", "content": "hello"}]}
+    line = {"custom_id": "c", "method": "POST", "url": url, "body": body}
+    sent = json.dumps(line).encode()
+    made = azure.files.create(file=("b.jsonl", sent), purpose="batch")
+    assert sent in upstream.requests[0].body
+    azure.batches.create(
+        input_file_id=made.id,
+        endpoint=endpoint,  # type: ignore[arg-type]
+        completion_window="24h",
+    )
+    assert upstream.requests[1].json["endpoint"] == endpoint
+    with pytest.raises(openai.BadRequestError):
+        azure.batches.create(
+            input_file_id=made.id,
+            endpoint="/embeddings",  # type: ignore[arg-type]
+            completion_window="24h",
+        )
+    for wrong in (
+        "/audio/speech",
+        "chat/completions",
+        "//chat/completions",
+        "/v2/chat/completions",
+    ):
+        other = json.dumps(line | {"url": wrong}).encode()
+        with pytest.raises(openai.BadRequestError):
+            azure.files.create(file=("b.jsonl", other), purpose="batch")
+
+
+def test_without_azures_prefix_a_url_has_its_version(excise: Excise, upstream: Recorder) -> None:
+    line = {
+        "custom_id": "c",
+        "method": "POST",
+        "url": "/chat/completions",
+        "body": {"messages": []},
+    }
+    with (
+        openai.OpenAI(api_key="sk-2", base_url=f"{excise.url}/v1", max_retries=0) as client,
+        pytest.raises(openai.BadRequestError),
+    ):
+        client.files.create(file=("b.jsonl", json.dumps(line).encode()), purpose="batch")
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_azures_older_paths_are_known(
     excise: Excise, upstream: Recorder, azure: openai.AzureOpenAI
