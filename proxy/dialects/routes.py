@@ -2,18 +2,16 @@
 Which API surface a request belongs to, matched on the raw path: the table is in `proxy/surface.py`.
 
 A path is known only as it is written there. What some upstream could take for a known one (another case,
-a slash, a dot or something unseen at its end, PUT in place of POST) is refused by name, whatever
-`unknown_routes` says; what no two servers need read alike (dot segments, percent-encoded letters) never
-comes this far (`edge/screen.py`).
+a slash, a dot or something unseen at its end, a name with other letters in it or with slashes, PUT in place
+of POST) is refused by name, whatever `unknown_routes` says (`pathforms.py`); what no two servers need read
+alike (dot segments, percent-encoded letters) never comes this far (`edge/screen.py`).
 """
 
 from __future__ import annotations
 
 import re
-import unicodedata
 from dataclasses import replace
 from typing import Final
-from urllib.parse import unquote
 
 from proxy.dialects.anthropic_batches import ANTHROPIC_BATCHES
 from proxy.dialects.anthropic_complete import ANTHROPIC_COMPLETE
@@ -28,6 +26,7 @@ from proxy.dialects.openai_completions import OPENAI_COMPLETIONS
 from proxy.dialects.openai_files import OPENAI_FILES
 from proxy.dialects.openai_inputs import OPENAI_INPUTS
 from proxy.dialects.openai_responses import OPENAI_RESPONSES
+from proxy.dialects.pathforms import loosely, with_plain_names
 from proxy.facts import Route
 from proxy.head import RawHeaders
 from proxy.surface import Row, rows
@@ -94,12 +93,13 @@ class _Node:
             node = node.below.setdefault(_PLACEHOLDER.sub(_place, segment), _Node())
         return node
 
-    def find(self, path: str) -> _Node | None:
-        """The node of a raw path. A segment written in the table goes before a placeholder."""
+    def find(self, path: str, *, named: bool = False) -> _Node | None:
+        """The node of a raw path. A segment written in the table goes before a placeholder, for which
+        any letters will do where they are `named`."""
         node: _Node | None = self
         for segment in path[1:].split("/"):
             assert node is not None
-            node = node.below.get(segment) or node.any(segment)
+            node = node.below.get(segment) or (node.named if named else node.any)(segment)
             if node is None:
                 return None
         return node
@@ -115,6 +115,15 @@ class _Node:
         if _CAMEL(segment) or not _SEGMENT(segment):
             return None
         return below.get(_ANY) or (None if ":" in segment else below.get(_MODEL))
+
+    def named(self, segment: str) -> _Node | None:
+        """The same of names with letters that none should have; a method may have a colon behind it."""
+        name, colon, method = segment.rstrip(":").rpartition(":")
+        if colon and name:
+            for place in (_MODEL, _ANY):
+                if (found := self.below.get(f"{place}:{method}")) is not None:
+                    return found
+        return self.below.get(_ANY) or self.below.get(_MODEL)
 
 
 def _route(row: Row) -> Route:
@@ -160,8 +169,7 @@ def find_route(method: str, path: str) -> Route:
     hinted = _by_path(path)
     name = _SHARED if hinted is None else hinted.name
     if node is None or not node.routes:
-        near = _FOLDED.find(_loosely(path))
-        varies = near is not None and bool(near.routes)
+        varies = looks_known(path)
     else:
         varies = method in _CARRYING and any(one.kind != "passed" for one in node.routes.values())
     return (_VARIANTS if varies else _UNKNOWN)[name]
@@ -175,12 +183,18 @@ def in_json(route: Route) -> Route:
     return route
 
 
-def _loosely(path: str) -> str:
-    """A path as the most forgiving upstream could read it: escapes undone, letters of any width and case
-    alike, nothing that cannot be seen, and no dots or slashes behind."""
-    read = unicodedata.normalize("NFKC", unquote(path, errors="ignore")).lower()
-    seen = "".join(one for one in read if unicodedata.category(one)[0] not in "CZM")
-    return "/".join(segment.rstrip(".") for segment in seen.rstrip("/").split("/"))
+def looks_known(path: str) -> bool:
+    """Whether the most forgiving upstream could take a path for one of the table."""
+    plain = loosely(path)
+    near = _FOLDED.find(plain)
+    if near is not None and near.routes:
+        return True
+    for one in (plain, *with_plain_names(plain)):
+        near = _FOLDED.find(one, named=True)
+        # Metadata has names that nobody minds: other letters in them make no way to a model.
+        if near is not None and any(route.kind != "passed" for route in near.routes.values()):
+            return True
+    return False
 
 
 def _is_verb(route: Route, method: str, path: str) -> bool:

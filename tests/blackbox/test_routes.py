@@ -82,6 +82,15 @@ def test_a_path_that_servers_read_differently_goes_nowhere(
         "/v1/chat/completions.",
         "/v1/chat/%EF%BD%83ompletions",
         "/v1beta/models/m:generateContent%20",
+        "/openai/deployments/d%C3%A9/chat/completions",
+        "/openai/deployments/d(1)/chat/completions",
+        "/openai/deployments/%20/chat/completions",
+        "/openai/deployments/a/b/chat/completions",
+        "/v1beta/models/a+b:generateContent",
+        "/v1beta/models/a/b:generateContent",
+        "/v1beta/models/m:generateContent:",
+        "/v1/%E2%80%8B/chat/completions",
+        "/v1/x/%EF%BC%8E%EF%BC%8E/chat/completions",
     ],
 )
 def test_a_known_path_in_another_writing_is_refused_even_where_unknown_ones_pass(

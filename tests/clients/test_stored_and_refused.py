@@ -170,6 +170,9 @@ def test_azures_batches_name_their_urls_with_the_version_or_without(
         other = json.dumps(line | {"url": wrong}).encode()
         with pytest.raises(openai.BadRequestError):
             azure.files.create(file=("b.jsonl", other), purpose="batch")
+    decided = [event_of(excise, "/openai/files")["decision"] for _ in range(5)]
+    decided += [event_of(excise, "/openai/batches")["decision"] for _ in range(2)]
+    assert decided == ["allow", *["block"] * 4, "allow", "block"]
 
 
 def test_without_azures_prefix_a_url_has_its_version(excise: Excise, upstream: Recorder) -> None:

@@ -1,10 +1,18 @@
 """Only paths as the table writes them are known; all else is refused or unknown."""
 
 import re
+import time
 
 import pytest
 
-from proxy.dialects.routes import DIALECTS, VARIANT, dialect, dialect_for_errors, find_route
+from proxy.dialects.routes import (
+    DIALECTS,
+    VARIANT,
+    dialect,
+    dialect_for_errors,
+    find_route,
+    looks_known,
+)
 from proxy.facts import ALSO_SERVED, OPERATIONS, Route
 from proxy.surface import rows
 
@@ -51,9 +59,9 @@ def test_the_served_routes(method: str, path: str, route: Route) -> None:
         ("OPTIONS", "*"),
     ],
 )
-def test_whatever_is_not_written_exactly_so_is_unknown(method: str, path: str) -> None:
+def test_whatever_is_not_written_exactly_so_is_known_for_no_route(method: str, path: str) -> None:
     route = find_route(method, path)
-    assert route.kind == "unknown"
+    assert route.kind == "unknown" or (route.kind, route.name) == ("refused", VARIANT)
     assert route.template == "unknown"
     assert route.operation == ""
 
@@ -96,6 +104,27 @@ def test_whatever_is_not_written_exactly_so_is_unknown(method: str, path: str) -
         ("POST", "/v1beta/models/%6D:generateContent"),
         ("POST", "/v1/responses/compact."),
         ("PUT", "/v1/assistants/a"),
+        ("POST", "/openai/deployments/d%C3%A9/chat/completions"),
+        ("POST", "/openai/deployments/d(1)/chat/completions"),
+        ("POST", "/openai/deployments/d,1/chat/completions"),
+        ("POST", "/openai/deployments/a%20b/chat/completions"),
+        ("POST", "/openai/deployments/%20/chat/completions"),
+        ("POST", f"/openai/deployments/{'d' * 300}/chat/completions"),
+        ("POST", "/openai/deployments/a/b/c/extensions/chat/completions"),
+        ("POST", "/openai/deployments/a/b/embeddings"),
+        ("POST", "/v1beta/models/a+b:generateContent"),
+        ("POST", "/v1beta/models/a%C3%A9:generateContent"),
+        ("POST", "/v1beta/models/org/m:generateContent"),
+        ("POST", "/v1beta/models/m:generateContent:"),
+        ("POST", "/v1beta/models/a:b:generateContent"),
+        ("POST", "/v1/projects/p+1/locations/l/publishers/google/models/m:generateContent"),
+        ("GET", "/v1/responses/resp+1"),
+        ("GET", "/v1/files/file,1/content"),
+        ("POST", "/v1/%E2%80%8B/chat/completions"),
+        ("POST", "/%E2%80%8B/v1/chat/completions"),
+        ("POST", "/v1/x/%EF%BC%8E%EF%BC%8E/chat/completions"),
+        ("POST", "/v1/%EF%BC%8E/chat/completions"),
+        ("POST", "/v1/audio/a+b"),
     ],
 )
 def test_a_known_path_in_another_writing_is_refused_by_name(method: str, path: str) -> None:
@@ -106,6 +135,41 @@ def test_a_known_path_in_another_writing_is_refused_by_name(method: str, path: s
 def test_another_method_without_a_body_or_on_metadata_is_unknown_and_no_variant() -> None:
     for method, path in [("DELETE", "/v1/chat/completions"), ("POST", "/v1/models/GPT-4")]:
         assert find_route(method, path).kind == "unknown"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/models/a+b",
+        "/v1/new_thing",
+        "/v1/responses/resp_1/new_thing",
+        "/v1/chat/completions/x/y/z",
+        "/openai/deployments/d/new_thing",
+        "/openai/deployments/a/b/new_thing",
+        "/v1beta/models/m:newThing",
+        "/v1beta/models/a/b:newThing",
+        "/v1beta/models/a+b",
+        "/internal/models/a:b",
+        "/..",
+        "/",
+    ],
+)
+def test_what_is_known_to_nobody_is_unknown_and_no_variant(path: str) -> None:
+    assert find_route("POST", path).kind == "unknown"
+
+
+def test_the_looks_of_a_long_path_cost_no_more_than_its_length() -> None:
+    def took(times: int) -> float:
+        path = "/v1beta" + "/models/a" * times + "/openai/deployments" * times
+        spent = []
+        for _ in range(5):
+            before = time.process_time()
+            assert not looks_known(path)
+            spent.append(time.process_time() - before)
+        return min(spent)
+
+    # Twice the length is twice the work; four times would be its square.
+    assert took(2000) < 3 * took(1000) + 0.001
 
 
 def test_every_row_of_the_table_is_found_where_it_stands() -> None:
