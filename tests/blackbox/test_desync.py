@@ -144,8 +144,8 @@ for _start in (
 def test_what_two_readers_could_read_apart_goes_nowhere(
     excise: Excise, upstream: Recorder, name: str
 ) -> None:
-    status, received = raw(excise, REFUSED[name])
-    assert 400 <= status < 600
+    status, received = raw(excise, REFUSED[name])  # it returns once the connection is closed
+    assert 400 <= status < 500
     assert received.count(b"HTTP/1.1 ") == 1  # nothing behind it was read as a request
     assert upstream.requests == []
 

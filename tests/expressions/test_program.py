@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import Any
 
+import cel
 import pytest
 
 from proxy.expressions.declared import DECLARED, MAX_ITEMS, MAX_TEXT
@@ -46,6 +48,24 @@ def test_a_callers_lists_and_texts_are_seen_up_to_a_bound() -> None:
     assert evaluated(f"size(ask.tools) == {MAX_ITEMS}", of) == (True, {})
     assert evaluated("ask.tools.exists(t, t == 'behind')", of) == (False, {})
     assert evaluated(f"ask.model == '{long[:MAX_TEXT]}'", of) == (True, {})
+
+
+@pytest.mark.parametrize("pattern", ["(a+)+$", "(a|aa)+$", "(a*)*b", "(.*)(.*)(.*)(.*)b"])
+def test_a_regular_expression_takes_time_in_proportion_to_its_text(pattern: str) -> None:
+    text = f"client.account.matches('{pattern}')"
+    assert Program(text).text == text  # a policy may say so
+    engine = cel.compile(f"text.matches('{pattern}')")  # facts are shorter than what is tried here
+
+    def took(length: int) -> float:
+        given, spent = {"text": "a" * length + "!"}, []
+        for _ in range(7):
+            before = time.process_time()
+            assert engine.execute(given) is False
+            spent.append(time.process_time() - before)
+        return min(spent)
+
+    # An engine that tries one way after another takes twice as long for each letter more.
+    assert took(400_000) < 3 * took(200_000) + 0.001
 
 
 def test_without_a_body_its_facts_are_absent() -> None:

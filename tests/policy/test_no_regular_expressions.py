@@ -1,8 +1,10 @@
 """
-Nobody outside brings a regular expression: Python's engine can be made to take for ever.
+Nobody outside brings a regular expression to Python's engine, which can be made to take for ever.
 
 All that the product matches with `re` is written in its own source, at the top of a module or a class.
-What a policy, an accounts file or a caller says is compared as it is written, or as a network.
+What a policy, an accounts file or a caller says is compared as it is written, or as a network. Only an
+expression of a policy (`when:`) may `matches(…)` a pattern that is written out in it: CEL's engine takes
+time in proportion to the text (`tests/expressions/test_program.py`).
 """
 
 from __future__ import annotations
