@@ -24,6 +24,7 @@ from proxy.cli.schema import schema
 from proxy.cli.serve import serve
 from proxy.cli.shadow import shadow
 from proxy.cli.tail import tail
+from proxy.cli.test import test
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -35,6 +36,7 @@ def main() -> None:
 main.add_command(serve)
 main.add_command(check)
 main.add_command(diff)
+main.add_command(test)
 main.add_command(rules)
 main.add_command(new)
 main.add_command(routes)

@@ -72,7 +72,10 @@ BoundField = Annotated[
         {
             "anyOf": [
                 {"type": "number", "minimum": 0},
-                {"type": "string", "pattern": rf"^((<=|>=|<|>|) ?{_NUMBER}|{_NUMBER} to {_NUMBER})$"},
+                {
+                    "type": "string",
+                    "pattern": rf"^((<=|>=|<|>|) ?{_NUMBER}|{_NUMBER} to {_NUMBER})$",
+                },
             ]
         }
     ),

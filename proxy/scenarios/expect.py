@@ -115,7 +115,9 @@ class Expectation(BaseModel):
         if self.after is not None and self.up_to is not None and self.up_to <= self.after:
             raise wrong("`up_to` must be more than `after`", ("up_to",))
         if self.within is not None and (self.up_to or self.within <= (self.after or 0)):
-            raise wrong("`within` ends where it looks: leave `up_to` out, and `after` below it", ("within",))
+            raise wrong(
+                "`within` ends where it looks: leave `up_to` out, and `after` below it", ("within",)
+            )
         return self
 
     @cached_property
@@ -139,4 +141,8 @@ class Expectation(BaseModel):
         # One of several that may have decided is not known to have fired.
         rule = self.rule or ()
         sure = rule if len(rule) == 1 else ()
-        return frozenset() if nothing else frozenset((*sure, *(self.findings or ()), *(self.shadow or ())))
+        return (
+            frozenset()
+            if nothing
+            else frozenset((*sure, *(self.findings or ()), *(self.shadow or ())))
+        )

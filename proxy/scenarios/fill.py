@@ -53,7 +53,9 @@ def check(text: str, path: tuple[str | int, ...] = ()) -> None:
         if found["plain"] is not None:
             continue
         if name not in _NAMES:
-            message = f"`{found[0]}` is no placeholder; write it doubled where it is meant as a text"
+            message = (
+                f"`{found[0]}` is no placeholder; write it doubled where it is meant as a text"
+            )
             raise wrong(message, path, nearest(name, _NAMES), offset=found.start())
         counts = count is not None and _WHOLE(count) and int(count) <= MOST_WORDS
         if (name == "words") != bool(counts) or (turn is not None and not _WHOLE(turn)):
@@ -111,4 +113,3 @@ class Filler:
         if found["name"] == "n":
             return str(number)
         return self.words(int(found["count"] or 1), number)
-

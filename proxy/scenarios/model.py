@@ -64,14 +64,21 @@ def _texts(given: object) -> str | tuple[str, ...]:
     return tuple(texts) if isinstance(given, list) else texts[0]
 
 
-_DURATION: Final = {"anyOf": [{"const": 0}, {"type": "string", "pattern": "^[1-9][0-9]{0,8}(ms|s|m|h|d)$"}]}
+_DURATION: Final = {
+    "anyOf": [{"const": 0}, {"type": "string", "pattern": "^[1-9][0-9]{0,8}(ms|s|m|h|d)$"}]
+}
 _TEXT: Final = {"type": "string"}
 Seconds = Annotated[float, PlainValidator(_seconds), WithJsonSchema(_DURATION)]
 Gaps = Annotated[
     tuple[float, float],
     PlainValidator(_gaps),
     WithJsonSchema(
-        {"anyOf": [*_DURATION["anyOf"], {"type": "array", "items": _DURATION, "minItems": 2, "maxItems": 2}]}
+        {
+            "anyOf": [
+                *_DURATION["anyOf"],
+                {"type": "array", "items": _DURATION, "minItems": 2, "maxItems": 2},
+            ]
+        }
     ),
 ]
 Texts = Annotated[
@@ -136,7 +143,9 @@ class Send(BaseModel):
     @model_validator(mode="after")
     def _check_together(self) -> Send:
         if self.account is not None and self.key is not None:
-            raise wrong("`key` says who asks where no `account` does: name one of the two", ("key",))
+            raise wrong(
+                "`key` says who asks where no `account` does: name one of the two", ("key",)
+            )
         if isinstance(self.body, str):
             for name in ("prompt", "system", "end_user", "max_tokens", "stream"):
                 if getattr(self, name) is not None:
@@ -272,7 +281,10 @@ class Test(BaseModel):
 
     @model_validator(mode="after")
     def _check_expects(self) -> Test:
-        if not any(burst.expect for step in self.steps for burst in step.bursts) and not self.expect:
+        if (
+            not any(burst.expect for step in self.steps for burst in step.bursts)
+            and not self.expect
+        ):
             raise wrong("a test expects something: give a step, or the test, an `expect`")
         return self
 

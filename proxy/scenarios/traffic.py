@@ -35,9 +35,7 @@ class Traffic:
             if step.wait is not None:
                 at += step.wait
                 continue
-            makers = [
-                _Maker(burst, self, first + order) for order, burst in enumerate(step.bursts)
-            ]
+            makers = [_Maker(burst, self, first + order) for order, burst in enumerate(step.bursts)]
             first += len(makers)
             timed = (
                 ((t, order, n) for n, t in enumerate(maker.times(at), 1))
@@ -101,7 +99,17 @@ class _Maker:
         )
         account = None if name is None else self._accounts.get(name)
         return Record(
-            number, t, "test", "ambiguous", name or key or "", None, account, head, body, None, response
+            number,
+            t,
+            "test",
+            "ambiguous",
+            name or key or "",
+            None,
+            account,
+            head,
+            body,
+            None,
+            response,
         )
 
     def _body(self, fill: Filler, key: str | None, client: str) -> bytes:

@@ -20,7 +20,9 @@ _BEARER: Final = "Authorization: Bearer {}"
 SHORTHANDS: Final = ("prompt", "system", "end_user", "max_tokens", "stream")
 
 
-def _chat(send: Send, turns: Turns, system: str | None, prompt: str | None, user: str | None) -> Body:
+def _chat(
+    send: Send, turns: Turns, system: str | None, prompt: str | None, user: str | None
+) -> Body:
     messages = [{"role": "system", "content": system}] if system is not None else []
     messages += _messages(turns, prompt)
     body: Body = {"messages": messages}
@@ -46,7 +48,9 @@ def _with(body: Body, send: Send, user: str | None) -> Body:
     return body
 
 
-def _responses(send: Send, turns: Turns, system: str | None, prompt: str | None, user: str | None) -> Body:
+def _responses(
+    send: Send, turns: Turns, system: str | None, prompt: str | None, user: str | None
+) -> Body:
     body: Body = {"input": _messages(turns, prompt)}
     if system is not None:
         body["instructions"] = system
@@ -55,7 +59,9 @@ def _responses(send: Send, turns: Turns, system: str | None, prompt: str | None,
     return _with(body, send, user)
 
 
-def _anthropic(send: Send, turns: Turns, system: str | None, prompt: str | None, user: str | None) -> Body:
+def _anthropic(
+    send: Send, turns: Turns, system: str | None, prompt: str | None, user: str | None
+) -> Body:
     body: Body = {"max_tokens": send.max_tokens or 1024, "messages": _messages(turns, prompt)}
     if system is not None:
         body["system"] = system
@@ -66,8 +72,13 @@ def _anthropic(send: Send, turns: Turns, system: str | None, prompt: str | None,
     return body
 
 
-def _gemini(send: Send, turns: Turns, system: str | None, prompt: str | None, _user: str | None) -> Body:
-    said = [(("user", "model")[at % 2], text) for at, text in enumerate(t for turn in turns for t in turn)]
+def _gemini(
+    send: Send, turns: Turns, system: str | None, prompt: str | None, _user: str | None
+) -> Body:
+    said = [
+        (("user", "model")[at % 2], text)
+        for at, text in enumerate(t for turn in turns for t in turn)
+    ]
     said += [("user", prompt)] if prompt is not None else []
     body: Body = {"contents": [{"role": role, "parts": [{"text": text}]} for role, text in said]}
     if system is not None:
@@ -77,14 +88,18 @@ def _gemini(send: Send, turns: Turns, system: str | None, prompt: str | None, _u
     return body
 
 
-def _completions(send: Send, _turns: Turns, _system: str | None, prompt: str | None, user: str | None) -> Body:
+def _completions(
+    send: Send, _turns: Turns, _system: str | None, prompt: str | None, user: str | None
+) -> Body:
     body: Body = {"prompt": prompt or ""}
     if send.max_tokens is not None:
         body["max_tokens"] = send.max_tokens
     return _with(body, send, user)
 
 
-def _inputs(_send: Send, _turns: Turns, _system: str | None, prompt: str | None, user: str | None) -> Body:
+def _inputs(
+    _send: Send, _turns: Turns, _system: str | None, prompt: str | None, user: str | None
+) -> Body:
     body: Body = {"input": prompt or ""}
     return body if user is None else {**body, "user": user}
 
@@ -144,7 +159,14 @@ def body_of(
 
 
 def head_of(
-    send: Send, route: Route, *, client: str, key: str | None, address: str, length: int, more: dict[str, str]
+    send: Send,
+    route: Route,
+    *,
+    client: str,
+    key: str | None,
+    address: str,
+    length: int,
+    more: dict[str, str],
 ) -> Head:
     """Request line and headers, in the order of their program."""
     lines: list[str] = []
