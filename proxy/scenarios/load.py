@@ -146,16 +146,19 @@ def _accounts(tree: Tree, folder: Path, suite: Suite) -> dict[str, Account] | No
     for at, one in enumerate(suite.accounts):
         if one.account in named:
             tree.mistake(("accounts", at, "account"), f"`{one.account}` stands here twice")
-        named[one.account] = _account(one)
+        named[one.account] = _account(one, one.account)
+        for number in range(one.many or 0):
+            name = f"{one.account}-{number}"
+            named[name] = _account(one, name)
     return named
 
 
-def _account(one: NamedAccount) -> Account:
+def _account(one: NamedAccount, name: str) -> Account:
     since = None
     if one.since is not None:
         day = datetime.date.fromisoformat(one.since)
         since = datetime.datetime.combine(day, datetime.time(), datetime.UTC).timestamp()
-    return Account(one.account, one.tier, one.profile, tuple(map(ip_network, one.networks)), since)
+    return Account(name, one.tier, one.profile, tuple(map(ip_network, one.networks)), since)
 
 
 class _Check:

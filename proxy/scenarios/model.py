@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
+import re
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema, field_validator
@@ -19,6 +20,7 @@ from proxy.scenarios.fill import check
 STRICT: Final = ConfigDict(
     extra="forbid", frozen=True, use_attribute_docstrings=True, populate_by_name=False
 )
+_HEADER: Final = re.compile(r"(?:[A-Za-z0-9_-]|\{[^{}]*\})+").fullmatch
 MOST_TIMES: Final = 1_000_000
 CLIENTS: Final = {
     "openai-python": software.PYTHON_SDK,
@@ -61,7 +63,7 @@ def _texts(given: object) -> str | tuple[str, ...]:
         if not isinstance(text, str):
             raise wrong("must be text; quote it if it looks like something else", path)
         check(text, path)
-    return tuple(texts) if isinstance(given, list) else texts[0]
+    return tuple(map(str, texts)) if isinstance(given, list) else str(texts[0])
 
 
 _DURATION: Final = {
@@ -131,6 +133,15 @@ class Send(BaseModel):
                     f"must be one of {', '.join(sorted(CLIENTS))}", (at,), nearest(name, CLIENTS)
                 )
         return names
+
+    @field_validator("headers")
+    @classmethod
+    def _check_headers(cls, given: dict[str, object]) -> dict[str, object]:
+        for name in given:
+            check(name, (name,))
+            if not _HEADER(name):
+                raise wrong("a header's name holds letters, digits and dashes", (name,))
+        return given
 
     @field_validator("body")
     @classmethod
@@ -302,6 +313,8 @@ class NamedAccount(BaseModel):
     """Where its servers stand, as it has declared."""
     since: str | None = None
     """The day that it became a customer on."""
+    many: int | None = Field(default=None, ge=1, le=10_000, strict=True)
+    """So many of them: `many: 40` of `pool` are `pool-0` to `pool-39`, as `pool-{n%40}` counts."""
 
     @field_validator("profile")
     @classmethod

@@ -37,10 +37,7 @@ class Traffic:
                 continue
             makers = [_Maker(burst, self, first + order) for order, burst in enumerate(step.bursts)]
             first += len(makers)
-            timed = (
-                ((t, order, n) for n, t in enumerate(maker.times(at), 1))
-                for order, maker in enumerate(makers)
-            )
+            timed = [maker.timed(at, order) for order, maker in enumerate(makers)]
             for t, order, n in heapq.merge(*timed):
                 self.bursts.append(makers[order].index)
                 yield makers[order].record(number, t, n)
@@ -62,11 +59,11 @@ class _Maker:
         self._said: dict[str, list[tuple[str, str]]] = {}
         """What each caller's conversation has come to."""
 
-    def times(self, at: float) -> Iterator[float]:
-        """When each request is sent; then `ends` says when the step is over."""
+    def timed(self, at: float, order: int) -> Iterator[tuple[float, int, int]]:
+        """(when, `order`, number from 1) of each request; then `ends` says when the burst is over."""
         short, long = self._burst.every
-        for n in range(self._burst.times):
-            yield at
+        for n in range(1, self._burst.times + 1):
+            yield at, order, n
             gap = short
             if long > short:
                 drawn = blake2b(b"gap%d" % n, key=self._seed, digest_size=8).digest()
@@ -90,7 +87,7 @@ class _Maker:
             key=key,
             address=fill.one(send.from_),
             length=len(body),
-            more={field.lower(): fill.one(text) for field, text in send.headers.items()},
+            more={fill.text(field).lower(): fill.one(text) for field, text in send.headers.items()},
         )
         answer = self._burst.response
         given = len(body) // BYTES_A_TOKEN if answer.input_tokens is None else answer.input_tokens

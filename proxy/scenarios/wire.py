@@ -169,20 +169,22 @@ def head_of(
     more: dict[str, str],
 ) -> Head:
     """Request line and headers, in the order of their program."""
-    lines: list[str] = []
+    lines: list[tuple[str, str]] = []
+    left = dict(more)
     for line in CLIENTS[client].headers:
-        name = line.partition(":")[0].lower()
-        if name == "authorization":
-            lines += [] if key is None else [_authorized(route).format(key)]
-        elif name in more or (length == 0 and name in {"content-type", "content-length"}):
+        name, _, text = line.partition(": ")
+        if (set_otherwise := left.pop(name.lower(), None)) is not None:
+            text = set_otherwise
+        elif name.lower() == "authorization":
+            if key is None:
+                continue
+            name, _, text = _authorized(route).format(key).partition(": ")
+        elif length == 0 and name.lower() in {"content-type", "content-length"}:
             continue
-        else:
-            lines.append(line.replace("{length}", str(length)))
+        lines.append((name, text.replace("{length}", str(length))))
     headers: RawHeaders = tuple(
-        (name.encode(), text.strip().encode())
-        for name, _, text in (line.partition(":") for line in lines)
+        (name.encode(), text.encode()) for name, text in (*lines, *left.items())
     )
-    headers += tuple((name.encode(), text.encode()) for name, text in more.items())
     path, _, query = send.to.partition("?")
     return Head(send.method, path, query, headers, address)
 
