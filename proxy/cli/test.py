@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from proxy.assembly import collect_garbage_less
 from proxy.cli.drawn import drawn
 from proxy.console import printable
 from proxy.scenarios.coverage import Coverage, coverage_of
@@ -51,7 +52,9 @@ def test(
     about, and both pass. Exits with 0 when all tests pass, 1 when one fails or coverage is too low, 2 when
     a suite, its policy or its accounts cannot be read.
     """
-    done = [(loaded, _suite(loaded, words, verbose=verbose)) for loaded in _loaded(paths)]
+    suites = _loaded(paths)
+    collect_garbage_less()
+    done = [(loaded, _suite(loaded, words, verbose=verbose)) for loaded in suites]
     done = [(loaded, outcomes) for loaded, outcomes in done if outcomes]
     if not done:
         raise click.UsageError(f"no test holds the words `{words}`")
