@@ -17,6 +17,7 @@ from proxy.policy.load import PolicyError, load_source
 from proxy.policy.mistake import Mistake, MistakenFileError
 from proxy.policy.yamltree import read_tree
 from proxy.rules import DATA_FILES
+from proxy.scenarios.load import SuiteError, load_suite
 from proxy.signals.wants import Mistaken
 
 
@@ -33,6 +34,8 @@ class Checked:
 
 def check_file(file: Path, accounts: Sequence[Account] | None = None) -> Checked:
     """Look through one file; a policy's warnings need the accounts, where they are given."""
+    if _holds(file, "tests"):
+        return _suite(file)
     if _holds(file, "accounts"):
         return _told(file, lambda: _several(load_accounts(file).count, "account"))
     if _holds(file, "entries"):
@@ -63,6 +66,13 @@ def _told(file: Path, read: Callable[[], str]) -> Checked:
 def _list(file: Path) -> str:
     count = load_list(datetime.datetime.now(datetime.UTC).date(), file).count
     return f"{count} entr{'y' if count == 1 else 'ies'} of a list of networks"
+
+
+def _suite(file: Path) -> Checked:
+    try:
+        return Checked(file, _several(len(load_suite(file).suite.tests), "test"))
+    except SuiteError as error:
+        return Checked(file, mistakes=error.mistakes)
 
 
 def _data(file: Path, key: str, read: Callable[[Any, Mistaken], Sized]) -> Checked:

@@ -55,7 +55,7 @@ _ONE_FAMILY: Final[Schema] = {
 
 def policy_schema() -> Schema:
     """The schema of a whole policy file."""
-    schema = _cleaned(Policy.model_json_schema(by_alias=True))
+    schema = plain(Policy.model_json_schema(by_alias=True))
     definitions: Schema = schema.pop("$defs")
     definitions.pop("RuleKind")
     for kind in RULE_KINDS:
@@ -88,7 +88,7 @@ def policy_schema() -> Schema:
 
 
 def _of_kind(kind: type[RuleKind]) -> Schema:
-    of_kind: Schema = _cleaned(kind.model_json_schema(by_alias=True))
+    of_kind: Schema = plain(kind.model_json_schema(by_alias=True))
     properties = {"kind": {"const": kind.kind}, **of_kind["properties"]}
     properties["per"] = one_of(SUBJECTS, unique=True)
     properties["excuse"] = one_of(PROFILES)
@@ -127,14 +127,14 @@ def _patch(kinds: Iterable[Schema]) -> Schema:
     return {"type": "object", "properties": properties, "additionalProperties": False}
 
 
-def _cleaned(node: Any) -> Any:
+def plain(node: Any) -> Any:
     """Without titles, and without null: a field that has no value is left out."""
     if isinstance(node, list):
-        return [_cleaned(item) for item in node]
+        return [plain(item) for item in node]
     if not isinstance(node, dict):
         return node
     cleaned = {
-        key: _cleaned(value) if key != "properties" else {k: _cleaned(v) for k, v in value.items()}
+        key: plain(value) if key != "properties" else {k: plain(v) for k, v in value.items()}
         for key, value in node.items()
         if not (key == "title" and isinstance(value, str))
         and not (key == "default" and not isinstance(value, str | int | float))

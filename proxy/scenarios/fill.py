@@ -16,28 +16,8 @@ from hashlib import blake2b
 from typing import Any, Final
 
 from proxy.rules.fields import nearest, wrong
+from proxy.scenarios.words import WORDS
 
-WORDS: Final = (
-    "able acre age air alarm album amber angle anvil apple april arch arrow atlas aunt axis badge "
-    "baker bamboo barn basin beach bean bell berry birch blade blanket boat bolt bone book border "
-    "bottle bowl branch bread brick bridge broom brush bucket butter button cabin cable cactus camel "
-    "camp candle canoe canvas carbon carpet castle cattle cedar chain chalk cheese cherry chimney "
-    "circle clay cliff clock cloud clover coal coast cobalt comet copper coral cotton cousin crane "
-    "crater cream crown crystal current curtain daisy dawn delta desert diesel dinner doctor dolphin "
-    "donkey dragon drum dune eagle earth echo elbow ember engine envelope estate fabric falcon farm "
-    "feather fence ferry fiber field finger flame flint flour flute forest fossil fountain frost "
-    "garden garlic gate giant ginger glacier glass globe glove grain granite grape gravel guitar "
-    "hammer harbor harvest hazel helmet honey horizon horse hotel iceberg island ivory jacket jar "
-    "jungle kettle kitchen kite ladder lagoon lamp lantern lawn leather lemon letter lily linen lion "
-    "lobby locket lumber magnet mango maple marble market meadow melon mercury metal mill mineral "
-    "mirror mist monkey moon moss motor mountain museum mustard needle nest nickel north notebook "
-    "oak oasis ocean office olive onion orbit orchard otter oven owl paddle painter palace panel "
-    "paper parade pearl pebble pencil pepper piano pigeon pillow pine pipe planet plum pocket pond "
-    "poplar portrait potato powder prairie puzzle quarry quartz quilt rabbit radar raft railway raven "
-    "reef ribbon ridge river robin rocket saddle sail salmon satin shelf shell silver spider spoon "
-    "spring stone summit sugar tiger timber"
-).split()
-"""256 of them, so that a byte draws one."""
 _PLACEHOLDER = re.compile(
     r"\{(?P<plain>\{[^{}]*\})\}|\{(?P<name>[a-z]+)(?::(?P<count>[^{}%]*))?(?:%(?P<round>[^{}]*))?\}"
 )
@@ -53,9 +33,7 @@ def check(text: str, path: tuple[str | int, ...] = ()) -> None:
         if found["plain"] is not None:
             continue
         if name not in _NAMES:
-            message = (
-                f"`{found[0]}` is no placeholder; write it doubled where it is meant as a text"
-            )
+            message = f"`{name}` is no placeholder; double the braces where it is meant as a text"
             raise wrong(message, path, nearest(name, _NAMES), offset=found.start())
         counts = count is not None and _WHOLE(count) and int(count) <= MOST_WORDS
         if (name == "words") != bool(counts) or (turn is not None and not _WHOLE(turn)):

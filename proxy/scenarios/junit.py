@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from typing import Final
-from xml.etree import ElementTree as Xml  # noqa: S405 - it is written here, never read
+from xml.etree import ElementTree as Xml
 
 from proxy.scenarios.coverage import Coverage
 from proxy.scenarios.load import LoadedSuite

@@ -10,7 +10,7 @@ from proxy.client.address import parsed
 from proxy.networks.info import UNLOOKED, NetworkInfo
 from proxy.networks.lookup import Networks
 from proxy.networks.table import Network
-from proxy.scenarios.model import NamedNetwork
+from proxy.scenarios.surroundings import NamedNetwork
 
 _SOURCE: Final = "the suite"
 

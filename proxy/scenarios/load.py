@@ -21,7 +21,9 @@ from proxy.policy.yamltree import Path as Place
 from proxy.policy.yamltree import Tree, read_tree
 from proxy.rules.fields import nearest
 from proxy.scenarios.expect import ALL_RULES, Expectation
-from proxy.scenarios.model import Burst, NamedAccount, Send, Suite
+from proxy.scenarios.model import Burst, Suite
+from proxy.scenarios.request import Send
+from proxy.scenarios.surroundings import NamedAccount
 from proxy.scenarios.wire import unsayable
 
 GATES = ("keys", "unknown_routes", "uninspectable")
@@ -135,14 +137,14 @@ def _policy(tree: Tree, path: Path) -> Policy | None:
 
 
 def _accounts(tree: Tree, folder: Path, suite: Suite) -> dict[str, Account] | None:
-    if isinstance(suite.accounts, str):
-        try:
-            listed = load_accounts(folder / suite.accounts).listed
-        except ConfigurationError as error:
-            tree.mistake(("accounts",), str(error))
-            return None
-        return {one.account: one for one in listed}
     named: dict[str, Account] = {}
+    if suite.accounts_file is not None:
+        try:
+            listed = load_accounts(folder / suite.accounts_file).listed
+        except ConfigurationError as error:
+            tree.mistake(("accounts_file",), str(error))
+            return None
+        named |= {one.account: one for one in listed}
     for at, one in enumerate(suite.accounts):
         if one.account in named:
             tree.mistake(("accounts", at, "account"), f"`{one.account}` stands here twice")

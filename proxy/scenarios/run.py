@@ -15,15 +15,12 @@ from proxy.explain.trace import trace_of
 from proxy.explain.would import Told
 from proxy.replay.result import Result
 from proxy.replay.world import World
-from proxy.scenarios.expect import Expectation
 from proxy.scenarios.known import NamedNetworks
 from proxy.scenarios.load import LoadedSuite
-from proxy.scenarios.model import Test
+from proxy.scenarios.model import Scenario
 from proxy.scenarios.said import said
 from proxy.scenarios.traffic import Traffic
 from proxy.scenarios.watch import Watched
-
-ADDRESSES = "full"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +41,7 @@ class Failure:
 class Outcome:
     """What came of a test."""
 
-    test: Test
+    test: Scenario
     line: int
     failures: list[Failure] = field(default_factory=list)
     requests: int = 0
@@ -144,7 +141,7 @@ class _Run:
         return of_trace(trace_of(visit, event))
 
 
-def _places(test: Test) -> list[str]:
+def _places(test: Scenario) -> list[str]:
     places: list[str] = []
     for number, step in enumerate(test.steps, 1):
         several = step.together is not None

@@ -10,7 +10,8 @@ from hashlib import blake2b
 from proxy.client.accounts import Account
 from proxy.replay.records import Record, Response
 from proxy.scenarios.fill import Filler
-from proxy.scenarios.model import CLIENTS, Burst, Send, Test
+from proxy.scenarios.model import Burst, Scenario
+from proxy.scenarios.request import CLIENTS, Send
 from proxy.scenarios.wire import Turns, body_of, head_of, route_of
 
 BYTES_A_TOKEN = 4
@@ -22,7 +23,7 @@ ANSWER_WORDS = 24
 class Traffic:
     """What a test sends; `bursts` grows as its bursts begin."""
 
-    test: Test
+    test: Scenario
     accounts: Mapping[str, Account]
     defaults: Send | None = None
     bursts: list[int] = field(default_factory=list)

@@ -156,14 +156,12 @@ class Watched:
 
     def _measured(self, result: Result) -> bool:
         expected = self.expectation
-        if (bound := expected.suspicion) is not None:
-            if not bound.holds(max((one.level for one in result.standings), default=0.0)):
-                return False
-        if (bound := expected.suspicion_with_shadow) is not None:
-            if not bound.holds(
-                max((one.level_with_shadow for one in result.standings), default=0.0)
-            ):
-                return False
+        level = max((one.level for one in result.standings), default=0.0)
+        if (bound := expected.suspicion) is not None and not bound.holds(level):
+            return False
+        level = max((one.level_with_shadow for one in result.standings), default=0.0)
+        if (bound := expected.suspicion_with_shadow) is not None and not bound.holds(level):
+            return False
         if (bound := expected.delay) is not None and not bound.holds(result.delay_s):
             return False
         if (bound := expected.output_tokens) is not None and not bound.holds(result.output_tokens):

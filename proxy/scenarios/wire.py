@@ -9,7 +9,7 @@ from typing import Any, Final
 from proxy.dialects.routes import find_route
 from proxy.facts import Route
 from proxy.head import Head, RawHeaders
-from proxy.scenarios.model import CLIENTS, Send
+from proxy.scenarios.request import CLIENTS, Send
 
 Turns = Sequence[tuple[str, str]]
 """(user, model) of the turns that came before."""
