@@ -16,7 +16,8 @@ from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
 from proxy.rules.fields import wrong
 from proxy.value import value
 
-_UNITS: Final = {"": 1.0, "%": 0.01, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
+_UNITS: Final = {"": 1.0, "%": 100.0, "ms": 1000.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
+_PARTS: Final = ("%", "ms")
 _NUMBER: Final = r"([0-9]+(?:\.[0-9]+)?) ?(%|ms|s|m|h|d|)"
 _COMPARED = re.compile(rf"(<=|>=|<|>|) ?{_NUMBER}").fullmatch
 _BETWEEN = re.compile(rf"{_NUMBER} to {_NUMBER}").fullmatch
@@ -61,7 +62,9 @@ def read_bound(given: object) -> Bound:
 
 
 def _number(digits: str, unit: str) -> float:
-    return float(digits) * _UNITS[unit]
+    number = float(digits)
+    # A quotient is as near as can be, so that 7 of 10 are 70 %; a product with 0.01 would not be.
+    return number / _UNITS[unit] if unit in _PARTS else number * _UNITS[unit]
 
 
 BoundField = Annotated[

@@ -30,7 +30,7 @@ def _gaps(given: object) -> tuple[float, float]:
         raise wrong("must be a duration, or the shortest and the longest: `[2s, 30s]`")
     short, long = map(_seconds, given)
     if long < short:
-        raise wrong("the longest must not be shorter than the shortest", (1,))
+        raise wrong("must name the shortest first, then the longest", (1,))
     return short, long
 
 

@@ -107,6 +107,8 @@ class Scenario(BaseModel):
 
     @model_validator(mode="after")
     def _check_expects(self) -> Scenario:
+        if not any(step.bursts for step in self.steps):
+            raise wrong("`steps` must send something", ("steps",))
         if (
             not any(burst.expect for step in self.steps for burst in step.bursts)
             and not self.expect
