@@ -42,6 +42,11 @@ FORBIDDEN = {
     ),
     "lists.py": (*IO, "proxy.edge", "proxy.policy", "proxy.rules", "proxy.counters"),
     "listing.py": ("redis", "proxy.edge", "proxy.policy", "proxy.rules"),
+    "scenarios": (*(name for name in IO if name != "time"), "proxy.edge"),
+    **{
+        f"scenarios/{name}.py": (*IO, "proxy.edge", "proxy.cli")
+        for name in ("fill", "traffic", "watch", "wire", "coverage", "junit")
+    },
     "notices.py": ("aiohttp", "redis", "proxy.edge", "proxy.rules"),
     "tallies.py": (*IO, "proxy.edge", "proxy.rules"),
     "replay": (*IO, "proxy.app", "proxy.edge.exchange", "proxy.edge.server", "proxy.edge.upstream"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from typing import Final
+from typing import Final, Literal
 
 from pydantic import BaseModel, Field, field_validator, model_validator
 
@@ -122,6 +122,7 @@ class Suite(BaseModel):
 
     model_config = STRICT
 
+    version: Literal[1] = 1
     policy: str = Field(min_length=1)
     """The policy's file, relative to this one."""
     accounts: tuple[NamedAccount, ...] = ()
