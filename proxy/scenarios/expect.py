@@ -8,7 +8,8 @@ from typing import Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from proxy.decision import DEGRADATIONS, Verb
-from proxy.rules.fields import Names, nearest, wrong
+from proxy.nearest import nearest
+from proxy.rules.fields import Names, wrong
 from proxy.scenarios.bounds import BoundField
 
 _WORDS: Final = tuple(verb.word for verb in Verb)

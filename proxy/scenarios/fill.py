@@ -15,7 +15,8 @@ import re
 from hashlib import blake2b
 from typing import Any, Final
 
-from proxy.rules.fields import nearest, wrong
+from proxy.nearest import nearest
+from proxy.rules.fields import wrong
 from proxy.scenarios.words import WORDS
 
 _PLACEHOLDER = re.compile(

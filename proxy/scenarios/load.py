@@ -12,6 +12,7 @@ from typing import Any
 
 from proxy.client.accounts import Account, load_accounts
 from proxy.errors import ConfigurationError
+from proxy.nearest import nearest
 from proxy.policy.load import PolicyError, load
 from proxy.policy.mistake import Mistake
 from proxy.policy.model import Policy
@@ -19,7 +20,6 @@ from proxy.policy.places import Spot, validate
 from proxy.policy.suspicion import NAME as SUSPICION
 from proxy.policy.yamltree import Path as Place
 from proxy.policy.yamltree import Tree, read_tree
-from proxy.rules.fields import nearest
 from proxy.scenarios.expect import ALL_RULES, Expectation
 from proxy.scenarios.model import Burst, Suite
 from proxy.scenarios.request import Send

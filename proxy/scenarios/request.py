@@ -8,7 +8,8 @@ from typing import Any, Final
 from pydantic import BaseModel, Field, field_validator, model_validator
 
 from proxy.demo import software
-from proxy.rules.fields import Names, nearest, wrong
+from proxy.nearest import nearest
+from proxy.rules.fields import Names, wrong
 from proxy.scenarios.fields import STRICT, Seconds, Texts
 from proxy.scenarios.fill import check
 

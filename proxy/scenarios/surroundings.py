@@ -9,7 +9,8 @@ from typing import Literal
 from pydantic import BaseModel, Field, field_validator, model_validator
 
 from proxy.facts import NETWORK_KINDS, PROFILES
-from proxy.rules.fields import Names, nearest, wrong
+from proxy.nearest import nearest
+from proxy.rules.fields import Names, wrong
 from proxy.scenarios.fields import STRICT
 
 

@@ -99,7 +99,7 @@ BAD = {
     ),
     "network": (
         one(f"{SEND}\n    expect: {{status: 200}}", "networks: [{network: 10.0.0.1/8}]\n"),
-        "2:22: `networks` must be a network such as `10.0.0.0/8`",
+        "2:22: `network` must be a network such as `10.0.0.0/8`",
     ),
     "no field for it": (
         one("- send: {to: /v1/embeddings, system: hi, prompt: hi}\n    expect: {status: 200}"),
