@@ -31,7 +31,8 @@ from proxy.errors import ConfigurationError
     help="How findings are told: to people, to programs, or to GitHub as annotations.",
 )
 def check(paths: tuple[Path, ...], accounts: Path | None, strict: bool, style: str) -> None:
-    """Check policies, files beside them, accounts files and lists of networks; or all *.yaml in folders.
+    """Check policies, their tests and other files beside them, accounts files and lists of networks; or all
+    *.yaml in folders.
 
     Mistakes keep a policy from being loaded. Warnings are about what is sound but can hardly be meant:
     rules that never fire, exemptions that lift nothing, actions that never decide.

@@ -108,6 +108,9 @@ class _Run:
                 f"{name} {n} times" for name, n in Counter(self._world.faults).items()
             )
             outcome.failures.append(Failure("the test", "no fault of Excise's own", kinds))
+        if self._traffic.unknown:
+            names = ", ".join(sorted(self._traffic.unknown)[:3])
+            outcome.failures.append(Failure("the test", "accounts of the suite", f"not: {names}"))
         for place, group in zip(
             (*self._places, "all steps"), (*self._watched, self._of_test), strict=True
         ):

@@ -28,6 +28,8 @@ class Traffic:
     defaults: Send | None = None
     bursts: list[int] = field(default_factory=list)
     """The burst of each record, by the record's number."""
+    unknown: set[str] = field(default_factory=set)
+    """Names of accounts that placeholders have come to, and that the suite does not have."""
 
     def records(self) -> Iterator[Record]:
         """The records."""
@@ -55,6 +57,7 @@ class _Maker:
         self._burst = burst
         self._send = burst.send.over(traffic.defaults)
         self._accounts = traffic.accounts
+        self._unknown = traffic.unknown
         self._seed = blake2b(b"%d" % index, digest_size=8).digest()
         self._route = route_of(self._send)
         self._said: dict[str, list[tuple[str, str]]] = {}
@@ -79,6 +82,8 @@ class _Maker:
         key = None if send.key is None else fill.one(send.key)
         if name is not None:
             key = key_of(name)
+            if name not in self._accounts:
+                self._unknown.add(name)
         client = send.client[(n - 1) % len(send.client)]
         body = self._body(fill, key, client)
         head = head_of(

@@ -153,6 +153,14 @@ def test_each_test_has_a_world_of_its_own_and_a_test_may_expect_of_all_its_steps
     assert [one.test.name for one in run(loaded(tmp_path, text), [1])] == ["second"]
 
 
+def test_an_account_that_no_suite_has_is_a_failure(tmp_path: Path) -> None:
+    accounts = "accounts: [{account: pool, many: 3}]\n"
+    burst = BURST.replace("key: sk-a", 'account: "pool-{n%3}"')
+    assert outcomes(tmp_path, suite("{silent: cloud}", burst, accounts))[0].passed
+    (outcome,) = outcomes(tmp_path, suite("{silent: cloud}", burst.replace("%3", ""), accounts))
+    assert [one.found for one in outcome.failures] == ["not: pool-10, pool-3, pool-4"]
+
+
 def test_the_same_from_run_to_run(tmp_path: Path) -> None:
     text = suite("{decision: block}", BURST.replace("100ms", "[10ms, 1s]"))
     one, other = (outcomes(tmp_path, text)[0].failures for _ in range(2))
