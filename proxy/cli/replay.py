@@ -55,6 +55,7 @@ _INPUT = click.Path(path_type=Path, dir_okay=False, exists=True, allow_dash=True
 @click.option("--config", type=_FILE, help="Settings file: networks, limits, mode.")
 @click.option("--decisions", type=click.Path(path_type=Path, allow_dash=True), metavar="FILE")
 @click.option("--json", "json_to", metavar="FILE", help="The summary as JSON; - is stdout.")
+@click.option("--html", type=_FILE, metavar="FILE", help="The summary as a page with charts.")
 @click.option("--events", is_flag=True, help="TRAFFIC is an event log of Excise's own.")
 @click.option("--recorded", type=_FILE, multiple=True, help="A policy that wrote the log.")
 @click.option("--top", type=click.IntRange(0, 10_000), default=10, help="Accounts shown [10].")
@@ -88,6 +89,8 @@ def replay(traffic: Path, policy: Path, against: Path | None, top: int, **given:
     told = report.told(top)
     if (where := given["json_to"]) is not None:
         _write_json(told, where)
+    if given["html"] is not None:
+        _write_page(told, given["html"])
     if "-" not in {where, str(given["decisions"])}:
         console = Console()
         if not console.is_terminal:
@@ -187,5 +190,14 @@ def _write_json(told: dict[str, Any], where: str) -> None:
         return
     try:
         Path(where).write_bytes(text)
+    except OSError as error:
+        raise click.ClickException(f"{where}: cannot be written: {error.strerror}") from None
+
+
+def _write_page(told: dict[str, Any], where: Path) -> None:
+    from proxy.replay.page import page  # noqa: PLC0415 - charts are loaded for who wants them
+
+    try:
+        where.write_text(page(told), encoding="utf-8")
     except OSError as error:
         raise click.ClickException(f"{where}: cannot be written: {error.strerror}") from None

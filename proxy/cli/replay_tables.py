@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 from rich import box
 from rich.console import Console
@@ -11,20 +11,9 @@ from rich.text import Text
 
 from proxy.console import printable
 from proxy.replay.tally import WORDS
+from proxy.replay.words import CHANGES, MEASURES, lasting, percent, why
 
 Told = dict[str, Any]
-
-_CHANGES: Final = {
-    "newly_refused": "newly refused",
-    "freed": "freed",
-    "newly_slowed": "newly slowed or degraded",
-    "no_longer_slowed": "no longer slowed or degraded",
-}
-_MEASURES: Final = {
-    "harvest_enforced": "harvesting accounts with an enforced action",
-    "benign_refused": "benign accounts refused",
-    "benign_enforced": "benign accounts refused, slowed or degraded",
-}
 
 
 def show(told: Told, console: Console) -> None:
@@ -123,7 +112,7 @@ def _rules(rows: list[Told]) -> Table:
 
 def _detection(measures: Told) -> Table:
     table = _table("On what the labels say", "", "accounts", "share", "95 % interval")
-    for name, text in _MEASURES.items():
+    for name, text in MEASURES.items():
         found = measures[name]
         if not found["of"]:
             continue
@@ -159,7 +148,7 @@ def _accounts(rows: list[Told]) -> Table:
 
 
 def _show_changes(changes: Told, console: Console) -> None:
-    for name, title in _CHANGES.items():
+    for name, title in CHANGES.items():
         change = changes[name]
         if not change["requests"]:
             console.print(f"{title}: nobody", highlight=False)
@@ -179,15 +168,9 @@ def _show_changes(changes: Told, console: Console) -> None:
                 row["label"],
                 f"{row['requests']:,}",
                 str(row["example"]["i"]),
-                _why(row["example"]),
+                why(row["example"]),
             )
         console.print(table)
-
-
-def _why(example: Told) -> str:
-    numbers = ", ".join(f"{name}={value}" for name, value in example["evidence"].items())
-    why = f"{example['decision']} by {example['rule'] or 'a limit'}: {example['reason']}"
-    return f"{why} ({numbers})" if numbers else why
 
 
 def _table(title: str, *columns: str) -> Table:
@@ -203,22 +186,3 @@ def _table(title: str, *columns: str) -> Table:
 def _row(table: Table, *cells: str) -> None:
     """A row; what callers have named themselves can steer no terminal."""
     table.add_row(*(Text(str(printable(cell))) for cell in cells))
-
-
-def percent(part: float | None) -> str:
-    """A share for people."""
-    if part is None:
-        return "-"
-    return f"{part:.1%}" if part >= 0.001 or part == 0 else f"{part:.2g}"
-
-
-def lasting(seconds: float | None) -> str:
-    """So long, for people."""
-    if seconds is None:
-        return "-"
-    if seconds < 100:
-        return f"{seconds:.3g} s"
-    for unit, length in (("d", 86_400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds / length:.1f} {unit}"
-    return f"{seconds:.0f} s"
