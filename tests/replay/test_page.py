@@ -93,7 +93,7 @@ def test_a_page_holds_every_part_and_fetches_nothing(tmp_path: Path) -> None:
 def test_who_is_newly_refused_stands_with_the_evidence(tmp_path: Path) -> None:
     read = whole(page(told(tmp_path)))
     shown = " ".join(read.texts)
-    assert "newly refused: 8 requests of 1 accounts" in shown or "newly refused: " in shown
+    assert "newly refused: 8 requests of 1 accounts, -800 output tokens" in shown
     assert "throttle by tight" in shown
     assert "freed: nobody" in read.texts
 
