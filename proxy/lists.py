@@ -13,7 +13,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import orjson
 
@@ -53,6 +53,8 @@ _FORMS: Final[dict[str, tuple[Callable[[str], object], str]]] = {
     "system": (re.compile(r"sys_[0-9a-f]{16}").fullmatch, "a system prompt's fingerprint, `sys_…`"),
 }  # fmt: skip
 _ASN_MAX: Final = 2**32
+
+_Key = TypeVar("_Key")
 
 
 @value
@@ -127,10 +129,10 @@ class ListTable:
         for entry in entries:
             self._last[entry.kind] = max(entry.ends, self._last.get(entry.kind, 0.0))
             if entry.kind != "network":
-                self._exact[entry.kind, entry.value] = entry
+                _put(self._exact, (entry.kind, entry.value), entry)
                 continue
             version, rest, prefix = _network(entry.value)
-            self._networks[version].setdefault(rest, {})[prefix] = entry
+            _put(self._networks[version].setdefault(rest, {}), prefix, entry)
         for version, found in self._networks.items():
             self._networks[version] = dict(sorted(found.items()))  # the narrowest first
         networks = sum(len(held) for by in self._networks.values() for held in by.values())
@@ -159,6 +161,13 @@ class ListTable:
             if entry is not None and now < entry.ends:
                 return entry
         return None
+
+
+def _put(held: dict[_Key, Entry], key: _Key, entry: Entry) -> None:
+    """Of two entries that name the same, the one that ends later: an old one takes none out of force."""
+    before = held.get(key)
+    if before is None or before.ends < entry.ends:
+        held[key] = entry
 
 
 @lru_cache(maxsize=2 * MAX_ENTRIES)

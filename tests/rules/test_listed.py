@@ -253,6 +253,20 @@ def test_the_narrowest_network_in_force_tells() -> None:
     ] == ["narrow", "narrow", "wide", None, None]
 
 
+@pytest.mark.parametrize("kind", ["account", "network"])
+@pytest.mark.parametrize("backwards", [False, True])
+def test_an_entry_that_has_ended_takes_no_standing_one_out_of_force(
+    kind: str, backwards: bool
+) -> None:
+    value, shown = ("acme", "acme") if kind == "account" else ("10.0.0.0/8", "10.1.2.3")
+    entries = [Entry(kind, value, because="stands"), Entry(kind, value, 1000.0, "has ended")]
+    table = ListTable(reversed(entries) if backwards else entries)
+    found = table.find(kind, shown, 2000.0)
+    assert found is not None
+    assert found.because == "stands"
+    assert len(table) == 1
+
+
 def test_facts_for_lists(tmp_path: Path) -> None:
     """Whatever a request lacks is looked up nowhere."""
     bare: Facts = replace(facts(None, account=None, key_id=None), now=NOW)

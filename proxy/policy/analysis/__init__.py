@@ -15,6 +15,7 @@ from proxy.policy.analysis.declared import declared
 from proxy.policy.analysis.exemptions import exemptions
 from proxy.policy.analysis.families import families
 from proxy.policy.analysis.limits import limits
+from proxy.policy.analysis.listings import listings
 from proxy.policy.analysis.matches import matches
 from proxy.policy.analysis.overruled import overruled
 from proxy.policy.analysis.told import CODES, Told
@@ -31,6 +32,7 @@ def analyse(source: Source, now: float, accounts: Sequence[Account] | None = Non
     limits(told)
     overruled(told)
     exemptions(told, now)
+    listings(told, now)
     families(told)
     if accounts is not None:
         declared(told, accounts)

@@ -21,6 +21,7 @@ CODES: Final = {
     "unreachable-limit": "no request can reach a limit, or choose a tier",
     "overruled": "an action never decides: another one is always there, and as strong",
     "expired-exemption": "an exemption whose last day is over",
+    "expired-entry": "entries of a list whose last day is over",
     "idle-exemption": "an exemption that covers no request of the rules that it names",
     "unknown-account": "no declared account has that name",
     "unknown-tier": "no declared account has that tier",
