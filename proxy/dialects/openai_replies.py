@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
 from proxy.dialects.base import RefusalReply
 from proxy.dialects.refusals import public_message, refusal_headers
-from proxy.dialects.replies import PlainReader, StreamReader, added, tokens, word
+from proxy.dialects.replies import (
+    BYTES_PER_TOKEN,
+    PlainReader,
+    StreamReader,
+    added,
+    tokens,
+    word,
+)
 from proxy.errors import Refusal
 from proxy.facts import Usage
 
@@ -39,11 +46,85 @@ def _finish_reason(choices: object) -> str | None:
     return found
 
 
-class OpenAIStream(StreamReader):
+_STRING: Final = rb'\s*"([^"\\]*(?:\\.[^"\\]*)*)'
+"""A JSON string, which need not have come to its end yet."""
+_VALUES: Final = re.compile(rb'(?<!"role")(?<!"type")(?<!"id"):' + _STRING).findall
+_PLAINLY: Final = re.compile(
+    rb'"delta":\{(?:"role":"assistant",)?"(?:content|reasoning(?:_content)?)":'
+    + _STRING
+    + rb'"(?:,"[a-z_]+":null)*\}'
+).findall
+"""Deltas of text alone, by far the commonest."""
+_REASONS: Final = re.compile(rb'"reasoning":\s*"[^"]').search
+_MEDIA: Final = (b'"audio":', b'"image_url":', b'.audio.delta"')
+"""Output whose bytes tell nothing of its tokens."""
+_LITTLE: Final = 2048
+"""Bytes that are too few for media."""
+
+
+class PiecesStream(StreamReader):
+    """Counts output that comes in pieces, and the bytes of the strings in them.
+
+    Most servers send a token a piece, and the API's padding, ids and logprobs weigh more than it does; some
+    send many at once. So strings alone are measured, by expressions that are done in a microsecond.
+    """
+
+    __slots__ = ("_media", "said")
+
+    def __init__(self, *, drop_usage: bool = False) -> None:
+        super().__init__(drop_usage=drop_usage)
+        self.said = 0
+        """Bytes of output."""
+        self._media = False
+
+    def strings(self, events: bytes) -> list[bytes]:
+        """All strings of output behind the marks."""
+        raise NotImplementedError
+
+    def count(self, events: bytes) -> None:
+        """See `StreamReader.count`."""
+        pieces = events.count(self.delta_mark)
+        if pieces:
+            self.deltas += pieces
+            self._media = len(events) > _LITTLE and any(mark in events for mark in _MEDIA)
+            if not self._media:
+                texts = self.strings(events)
+                said = texts[0] if len(texts) == 1 else b"".join(texts)
+                self.said += len(said) - 3 * said.count(b"\\u")  # three bytes in UTF-8, mostly
+        elif self._splitter.oversize and not self._media:
+            self.said += len(events)
+
+    def estimated_output_tokens(self) -> int:
+        """One for each piece, or by their bytes where pieces hold several."""
+        return max(self.deltas, self.said // BYTES_PER_TOKEN)
+
+
+class OpenAIStream(PiecesStream):
     """Reads chat.completion.chunk events: reasons at their choices' ends, usage in the last chunk."""
 
     __slots__ = ()
     delta_mark = b'"delta":'
+
+    def strings(self, events: bytes) -> list[bytes]:
+        """What the deltas of chunks say: text, reasoning, refusals, calls with their names."""
+        found = _PLAINLY(events)
+        if len(found) == events.count(self.delta_mark):
+            return found
+        found = []
+        at = events.find(b'"delta":')
+        while at >= 0:
+            line = events.find(b"\n", at)
+            line = len(events) if line < 0 else line
+            end = events.find(b'"logprobs"', at, line)
+            if end < 0:
+                end = events.find(b'"finish_reason"', at, line)
+            end = line if end < 0 else end
+            again = events.find(b'"reasoning_details"', at, end)
+            if again >= 0 and _REASONS(events, at, again):
+                end = again  # the same text once more
+            found += _VALUES(events, at + 8, end)
+            at = events.find(b'"delta":', end)
+        return found
 
     # Every chunk has "finish_reason":null, and "usage":null once usage was asked for.
     _has_usage = staticmethod(re.compile(rb'"usage"\s*:\s*\{').search)
@@ -67,17 +148,17 @@ class OpenAIStream(StreamReader):
         self.response_model = word(event.get("model"))
         return choices == []
 
-    def estimated_output_tokens(self) -> int:
-        """One for each chunk with a delta."""
-        # One token a chunk at the source. Bytes would say less: ids, logprobs and padding differ.
-        return self.deltas
-
 
 class CompletionStream(OpenAIStream):
     """Reads legacy completion events: a piece's text stands in its choice, without a delta."""
 
     __slots__ = ()
     delta_mark = b'"text":'
+    _texts = staticmethod(re.compile(rb'"text":' + _STRING).findall)
+
+    def strings(self, events: bytes) -> list[bytes]:
+        """The pieces' texts."""
+        return self._texts(events)
 
 
 def any_usage(usage: object) -> Usage | None:
@@ -123,11 +204,19 @@ def _response_end(response: dict[str, Any]) -> str | None:
     return end if type(end) is str and end else None
 
 
-class ResponsesStream(StreamReader):
-    """Reads the events of a response: usage and end in its last one, with the whole response."""
+class ResponsesStream(PiecesStream):
+    """Reads the events of a response: usage and end in its last one, with the whole response.
+
+    What a model says of its reasoning, and what it calls, comes as deltas like its text.
+    """
 
     __slots__ = ()
-    delta_mark = b'"response.output_text.delta"'
+    delta_mark = b'"delta":'
+    _deltas = staticmethod(re.compile(rb'"delta":' + _STRING).findall)
+
+    def strings(self, events: bytes) -> list[bytes]:
+        """The deltas."""
+        return self._deltas(events)
 
     _has_usage = staticmethod(re.compile(rb'"usage"\s*:\s*\{').search)
 
@@ -144,10 +233,6 @@ class ResponsesStream(StreamReader):
             self.response_id = word(response.get("id"))
             self.response_model = word(response.get("model"))
         return False
-
-    def estimated_output_tokens(self) -> int:
-        """One for each delta."""
-        return self.deltas
 
 
 class ResponsesPlain(PlainReader):

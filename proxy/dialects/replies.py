@@ -97,11 +97,15 @@ class StreamReader:
         """None: a stream is one answer."""
         return 0
 
+    def count(self, events: bytes) -> None:
+        """Count the output in raw events: whole ones, but for one that is too long to be held."""
+        self.deltas += events.count(self.delta_mark)
+
     def feed(self, data: bytes) -> bytes:
         """The bytes to pass on now."""
         # By far the commonest chunk: whole events with nothing to learn from.
         if self._idle and data.endswith(EVENT_ENDS) and not self.noteworthy(data):
-            self.deltas += data.count(self.delta_mark)
+            self.count(data)
             self.bytes += len(data)
             return data
         splitter = self._splitter
@@ -122,7 +126,7 @@ class StreamReader:
     def _drops(self, piece: bytes) -> bool:
         """Learn from one piece of the stream; whether it goes no further, where usage is dropped."""
         if piece != b"\n":  # else the rest of a CRLF, which shares its event's fate
-            self.deltas += piece.count(self.delta_mark)
+            self.count(piece)
             self._news = self.noteworthy(piece)
             self._dropped = self._news and self._parsed(piece)
         if not self._news:

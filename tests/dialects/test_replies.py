@@ -103,7 +103,7 @@ def cut(data: bytes, *places: int) -> list[bytes]:
 def test_an_openai_stream_tells_its_usage_its_finish_reason_and_its_deltas() -> None:
     reader, passed = stream(OPENAI_CHAT, OPENAI)
     assert passed == OPENAI
-    assert learnt(reader) == (Usage(9, 3, 1, 4), "stop", 3)
+    assert learnt(reader) == (Usage(9, 3, 1, 4), "stop", 5)
 
 
 def test_an_anthropic_stream_tells_its_usage_with_cached_input_added_up() -> None:
@@ -150,7 +150,7 @@ def test_any_cuts_of_a_stream_give_the_same(places: list[int], drop: bool, end: 
     whole = OPENAI.replace(b"\n", end)
     reader, passed = stream(OPENAI_CHAT, *cut(whole, *places), drop=drop)
     assert passed == (whole.replace(USAGE_EVENT.replace(b"\n", end), b"") if drop else whole)
-    assert learnt(reader) == (Usage(9, 3, 1, 4), "stop", 3)
+    assert learnt(reader) == (Usage(9, 3, 1, 4), "stop", 5)
 
 
 @pytest.mark.parametrize("drop", [False, True])
