@@ -1,5 +1,5 @@
 """
-Messages and legacy completions of Anthropic's API: what is taken from a reply, whole or in events.
+Messages of Anthropic's API: what is taken from a reply, whole or in events.
 
 Blocks of thinking go whole, signature included, and the blocks behind them are numbered anew: an emptied
 block that a caller sends back would be refused, for its signature no longer fits. `anthropic_request.py`
@@ -13,12 +13,15 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from proxy.degrade.editor import Budget, Editor, Shape, by_bytes, shortened
+from proxy.degrade.editor import ENDLESS, Budget, Editor, Shape, by_bytes, shortened
 from proxy.degrade.settings import JsonObject
 from proxy.degrade.think import Think, without_thinking
+from proxy.degrade.trimming import trimmed_call
 
 _THINKING: Final = ("thinking", "redacted_thinking")
 _SAID: Final = ("text", "partial_json", "thinking")
+_HELD: Final = ("text", "thinking", "input")
+"""What a model has written, in a whole block."""
 
 
 class _Text:
@@ -131,14 +134,30 @@ class MessageEditor(Editor):
         if before:
             event["index"] = index - before
             changed = True
-        if type(event.get("content_block")) is dict:
+        block = event.get("content_block")
+        if type(block) is dict:
             self._open = index - before
-        elif event.get("type") == "content_block_stop":
+            return self._begun(event, block, changed=changed)
+        if event.get("type") == "content_block_stop":
             self._open = None
         delta = event.get("delta")
         if event.get("type") != "content_block_delta" or type(delta) is not dict:
             return [event] if changed else None
         return self._count(event, delta, changed=changed)
+
+    def _begun(
+        self, event: JsonObject, block: JsonObject, *, changed: bool
+    ) -> list[JsonObject] | None:
+        """Count what the start of a block holds already."""
+        if not any(block.get(key) for key in _HELD):
+            return [event] if changed else None
+        most = self.shape.cut_after
+        budget = Budget(ENDLESS if most is None else most - self.passed)
+        _shorten(block, budget)
+        self.passed += budget.spent
+        if budget.left <= 0:
+            return [event, *self._ending()]
+        return [event] if changed else None
 
     def _count(
         self, event: JsonObject, delta: JsonObject, *, changed: bool
@@ -202,9 +221,7 @@ class MessageEditor(Editor):
                 budget.short = True
                 break
             if type(block) is dict:
-                for key in ("text", "thinking"):
-                    if type(block.get(key)) is str:
-                        block[key] = budget.take(block[key])
+                _shorten(block, budget)
             kept.append(block)
         self.passed += budget.spent
         if not budget.short:
@@ -217,74 +234,10 @@ class MessageEditor(Editor):
         return True
 
 
-class CompleteEditor(Editor):
-    """Legacy completions: text alone."""
-
-    named = True
-    length_stop = "max_tokens"
-
-    def __init__(self, shape: Shape) -> None:
-        super().__init__(shape)
-        self._think = Think()
-
-    def edit(self, event: JsonObject) -> list[JsonObject] | None:
-        """See `Editor.edit`."""
-        text = event.get("completion")
-        if type(text) is not str:
-            return None
-        changed = False
-        if self.shape.hide_reasoning and not self._think.passes:
-            seen = self._seen(text, over=event.get("stop_reason") is not None)
-            if not seen and text and event.get("stop_reason") is None:
-                return []
-            changed = seen != text
-            event["completion"] = text = seen
-        tokens, most = by_bytes(text), self.shape.cut_after
-        if most is None or self.passed + tokens < most:
-            self.passed += tokens
-            return [event] if changed else None
-        event["completion"] = shortened(text, most - self.passed)
-        event["stop_reason"] = None
-        self.passed, self.ended = most, True
-        self.touched.add("output")
-        return [event, {**event, "completion": "", "stop_reason": self.length_stop}]
-
-    def _seen(self, text: str, *, over: bool) -> str:
-        seen = self._think.feed(text) if text else ""
-        if over:
-            seen += self._think.end()
-        if self._think.hidden:
-            self.touched.add("reasoning")
-        return seen
-
-    def rest(self) -> list[JsonObject]:
-        """A beginning that was held back: the stream has ended without a reason."""
-        held = self._think.end()
-        return [{"type": "completion", "completion": held, "stop_reason": None}] if held else []
-
-    def object(self, found: JsonObject) -> bool:
-        """See `Editor.object`: a completion."""
-        text = found.get("completion")
-        if not self.shape.hide_reasoning or type(text) is not str:
-            return False
-        found["completion"] = seen = without_thinking(text)
-        if seen == text:
-            return False
-        self.touched.add("reasoning")
-        return True
-
-    def cut(self, reply: JsonObject, most: int) -> bool:
-        """See `Editor.cut`."""
-        budget = Budget(most)
-        text = reply.get("completion")
-        if type(text) is str:
-            reply["completion"] = budget.take(text)
-        self.passed += budget.spent
-        if budget.short:
-            reply["stop_reason"] = self.length_stop
-            self.ended = True
-            self.touched.add("output")
-        return budget.short
+def _shorten(block: JsonObject, budget: Budget) -> None:
+    for key in _HELD:
+        if block.get(key):
+            block[key] = trimmed_call(block[key], budget)
 
 
 def _is_thought(delta: object) -> bool:

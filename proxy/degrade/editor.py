@@ -12,6 +12,9 @@ from proxy.value import value
 WORD_BYTES: Final = 32
 """A piece of output up to here may be one token of a server that sends them one by one."""
 
+ENDLESS: Final = 2**48
+"""Tokens of a budget that only counts."""
+
 _CONTAINERS: Final = ("data", "response", "body", "result", "message", "inlinedResponses")
 """Where lists and stored results hold replies."""
 

@@ -10,13 +10,16 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from proxy.degrade.editor import Budget, Editor, Shape, by_bytes, shortened
+from proxy.degrade.editor import Budget, Editor, Shape, by_bytes
 from proxy.degrade.settings import JsonObject
 from proxy.degrade.think import Think
+from proxy.degrade.trimming import trimmed_call
 from proxy.dialects.jsonbody import written
 
 _LOGPROBS: Final = ("logprobsResult", "avgLogprobs")
 _CALLS: Final = ("functionCall", "toolCall")
+_HELD: Final = {"functionCall": "args", "toolCall": "args", "executableCode": "code"}
+"""What a part may hold besides text that a model has written, and where in there."""
 
 
 class GeminiEditor(Editor):
@@ -64,13 +67,11 @@ class GeminiEditor(Editor):
         """Count what passes; whether the candidate ends here."""
         most = self.shape.cut_after
         for part in _parts(candidate):
-            text = part.get("text")
-            tokens = by_bytes(text if type(text) is str else written(part))
-            spent = self._spent.get(index, 0)
+            tokens, spent = by_bytes(_written(part)), self._spent.get(index, 0)
             if most is not None and spent + tokens > most:
                 tokens = most - spent
-                if type(text) is str:
-                    part["text"] = shortened(text, tokens)
+                _shorten(part, Budget(tokens))
+                candidate.pop("logprobsResult", None)
             self._spent[index] = spent + tokens
             self.passed += tokens
         if candidate.get("finishReason"):
@@ -129,11 +130,17 @@ class GeminiEditor(Editor):
             if type(candidate) is not dict:
                 continue
             budget = Budget(most)
+            kept: list[JsonObject] = []
             for part in _parts(candidate):
-                if type(part.get("text")) is str:
-                    part["text"] = budget.take(part["text"])
+                if budget.left <= 0 and _written(part):
+                    budget.short = True
+                    break
+                _shorten(part, budget)
+                kept.append(part)
             self.passed += budget.spent
             if budget.short:
+                candidate["content"]["parts"] = kept
+                candidate.pop("logprobsResult", None)
                 candidate["finishReason"] = self.length_stop
                 short = True
         if short:
@@ -147,6 +154,24 @@ def _parts(candidate: JsonObject) -> list[JsonObject]:
     content = candidate.get("content")
     parts = content.get("parts") if type(content) is dict else None
     return [part for part in parts if type(part) is dict] if type(parts) is list else []
+
+
+def _written(part: JsonObject) -> str:
+    """What a model has written in a part."""
+    text = part.get("text")
+    if type(text) is str:
+        return text
+    held = {key: part[key] for key in _HELD if key in part}
+    return written(held) if held else ""
+
+
+def _shorten(part: JsonObject, budget: Budget) -> None:
+    if type(part.get("text")) is str:
+        part["text"] = budget.take(part["text"])
+    for key, inner in _HELD.items():
+        call = part.get(key)
+        if type(call) is dict and call.get(inner):
+            call[inner] = trimmed_call(call[inner], budget)
 
 
 def _said(text: str) -> JsonObject:

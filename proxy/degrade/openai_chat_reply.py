@@ -9,8 +9,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from proxy.degrade.editor import Budget, Editor, Shape, by_pieces, shortened
-from proxy.degrade.openai_fields import LOGPROBS, hide_fields, shorten, texts_of
+from proxy.degrade.editor import Budget, Editor, Shape
+from proxy.degrade.openai_fields import (
+    LOGPROBS,
+    hide_fields,
+    shorten,
+    tokens_in,
+    without_probabilities,
+)
 from proxy.degrade.settings import JsonObject
 from proxy.degrade.think import Think, without_thinking
 
@@ -126,7 +132,9 @@ class ChatEditor(Editor):
         state.begun = True
         if finish is not None:
             state.over = True
-        changed |= self._measure(holder, key, state)
+        if self._measure(holder, key, state):
+            without_probabilities(choice)
+            changed = True
         return changed, True
 
     def _hide_inline(self, holder: JsonObject, key: str, state: _Choice, finish: object) -> bool:
@@ -146,17 +154,12 @@ class ChatEditor(Editor):
 
     def _measure(self, holder: JsonObject, key: str, state: _Choice) -> bool:
         """Count what passes; whether it had to be shortened."""
-        tokens = sum(by_pieces(text) for text in texts_of(holder))
-        most = self.shape.cut_after
-        changed = False
-        if most is not None and state.passed + tokens > most:
-            room = most - state.passed
-            text = holder.get(key)
-            for other in [name for name in holder if name not in {"role", key}]:
-                del holder[other]
-            if type(text) is str:
-                holder[key] = shortened(text, room)
-            tokens, changed = room, True
+        tokens, most = tokens_in(holder), self.shape.cut_after
+        changed = most is not None and state.passed + tokens > most
+        if changed:
+            assert most is not None
+            tokens = most - state.passed
+            shorten(holder, Budget(tokens))
         state.passed += tokens
         self.passed += tokens
         return changed
@@ -225,6 +228,7 @@ class ChatEditor(Editor):
             shorten(message if type(message) is dict else choice, budget)
             self.passed += budget.spent
             if budget.short:
+                without_probabilities(choice)
                 choice["finish_reason"] = "length"
                 short = True
         usage = reply.get("usage")

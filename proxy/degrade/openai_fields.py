@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
-from proxy.degrade.editor import Budget
+from proxy.degrade.editor import Budget, by_pieces
 from proxy.degrade.settings import JsonObject
+from proxy.degrade.trimming import said, trimmed
 
 REASONING: Final = (
     "reasoning_content",
@@ -53,36 +54,39 @@ def _thinks(part: object) -> bool:
     return type(part) is dict and part.get("type") in _THINKING_PARTS
 
 
-def texts_of(holder: JsonObject) -> list[str]:
-    """All output in a delta: text, refusals, reasoning, and what is called."""
-    texts = [item for name, item in holder.items() if name != "role" and type(item) is str]
-    calls = holder.get("tool_calls")
-    for call in calls if type(calls) is list else ():
-        function = call.get("function") if type(call) is dict else None
-        if type(function) is dict:
-            texts += [item for item in function.values() if type(item) is str]
-    legacy = holder.get("function_call")
-    if type(legacy) is dict:
-        texts += [item for item in legacy.values() if type(item) is str]
-    return texts
+_FIRST: Final = ("content", "text", "refusal", "function_call", "tool_calls")
+
+
+def tokens_in(holder: JsonObject) -> int:
+    """Tokens of all output in a delta: text, refusals, reasoning, and what is called."""
+    rest = {name: item for name, item in holder.items() if name not in REASONING}
+    # Some servers tell the same reasoning under several names.
+    thought = [said(holder[name], by_pieces) for name in REASONING if name in holder]
+    return max(thought, default=0) + said(rest, by_pieces)
 
 
 def shorten(holder: JsonObject, budget: Budget) -> None:
-    """Leave as much of a message as there is room for."""
-    for key in (*REASONING[:2], "content", "text", "refusal"):
-        text = holder.get(key)
-        if type(text) is str:
-            holder[key] = budget.take(text)
-    calls = holder.get("tool_calls")
-    if type(calls) is list:
-        kept: list[Any] = []
-        for call in calls:
-            function = call.get("function") if type(call) is dict else None
-            if budget.left <= 0:
-                budget.short = True
-                break
-            if type(function) is dict and type(function.get("arguments")) is str:
-                function["arguments"] = budget.take(function["arguments"])
-            kept.append(call)
-        if len(kept) < len(calls):
-            holder["tool_calls"] = kept
+    """Leave as much of a message, or of a delta, as there is room for."""
+    room, most = budget.left, 0
+    for name in REASONING:
+        if holder.get(name):
+            own = Budget(room)
+            holder[name] = trimmed(holder[name], own)
+            most = max(most, own.spent)
+            budget.short |= own.short
+    budget.left -= most
+    budget.spent += most
+    for name in sorted(holder.keys() - {*REASONING}, key=_late):
+        if holder[name]:
+            holder |= trimmed({name: holder[name]}, budget)
+
+
+def _late(name: str) -> tuple[int, str]:
+    return _FIRST.index(name) if name in _FIRST else len(_FIRST), name
+
+
+def without_probabilities(choice: JsonObject) -> None:
+    """Take what tells the tokens of an answer once more, and so those behind its cut."""
+    for name in LOGPROBS:
+        if choice.get(name) is not None and not name.startswith("prompt_"):
+            choice[name] = None

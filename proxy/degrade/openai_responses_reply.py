@@ -9,17 +9,12 @@ Reasoning that stands in the text itself is taken out wherever it is told (`open
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any
 
-from proxy.degrade.editor import Budget, Editor, Shape, by_pieces, shortened
+from proxy.degrade.editor import ENDLESS, Budget, Editor, Shape, by_pieces, shortened
+from proxy.degrade.openai_responses_cut import append, begin_part, closing, is_written, shorten
 from proxy.degrade.openai_responses_text import DELTA, DONE, SAID, ResponseTexts, hide_text
 from proxy.degrade.settings import JsonObject
-
-_OPEN: Final = {"message": "content", "function_call": "arguments", "custom_tool_call": "input"}
-_DONE: Final = {
-    "function_call": ("response.function_call_arguments.done", "arguments"),
-    "custom_tool_call": ("response.custom_tool_call_input.done", "input"),
-}
 
 
 class ResponsesEditor(Editor):
@@ -33,6 +28,8 @@ class ResponsesEditor(Editor):
         self._response: JsonObject = {}
         self._items: dict[int, JsonObject] = {}
         self._open: dict[int, JsonObject] = {}
+        self._said: set[int] = set()
+        """Items that have come by deltas."""
         self._texts = ResponseTexts()
 
     def edit(self, event: JsonObject) -> list[JsonObject] | None:
@@ -77,42 +74,56 @@ class ResponsesEditor(Editor):
         return self._texts.rest()
 
     def _measured(self, kind: str, event: JsonObject, *, changed: bool) -> list[JsonObject] | None:
-        if self.shape.cut_after is not None:
-            return self._follow(kind, event, self.shape.cut_after, changed=changed)
+        """Count what an event says, and cut the answer where it has said enough."""
+        self._remember(kind, event)
+        most = self.shape.cut_after
+        budget = Budget(ENDLESS if most is None else most - self.passed)
+        index, item = event.get("output_index"), event.get("item")
         if kind.endswith(".delta"):
-            self.passed += by_pieces(_delta(event))
+            self._say(event, index, budget)
+        elif (
+            kind == "response.output_item.done"
+            and type(item) is dict
+            and is_written(item)
+            and index not in self._said
+        ):
+            shorten(item, budget)  # a call that comes whole
+            self.passed += budget.spent
+        if budget.left <= 0:
+            return [event, *self._ending(event)]
         return [event] if changed else None
 
-    def _follow(
-        self, kind: str, event: JsonObject, most: int, *, changed: bool
-    ) -> list[JsonObject] | None:
-        """Remember what a cut answer must hold, and cut it."""
+    def _say(self, event: JsonObject, index: object, budget: Budget) -> None:
+        text = _delta(event)
+        tokens = by_pieces(text)
+        if tokens > budget.left:
+            tokens = budget.left
+            event["delta"] = text = shortened(text, tokens)
+            if event.get("logprobs"):
+                event["logprobs"] = []
+        budget.left -= tokens
+        self.passed += tokens
+        if type(index) is int:
+            self._said.add(index)
+            if index in self._open:
+                append(self._open[index], event, text)
+
+    def _remember(self, kind: str, event: JsonObject) -> None:
+        """What an answer must hold if it is cut."""
+        if self.shape.cut_after is None:
+            return
         response, item, index = event.get("response"), event.get("item"), event.get("output_index")
         if type(response) is dict:
             self._response = response
-        if type(index) is int and type(item) is dict:
-            if kind == "response.output_item.added":
-                self._open[index] = item
-            elif kind == "response.output_item.done":
-                self._open.pop(index, None)
-                self._items[index] = item
-        if not kind.endswith(".delta"):
-            held = self._open.get(index) if type(index) is int else None
-            if kind == "response.content_part.added" and held is not None:
-                held.setdefault("content", []).append(dict(event.get("part") or {}))
-            return [event] if changed else None
-        text = _delta(event)
-        tokens = by_pieces(text)
-        if self.passed + tokens > most:
-            tokens = most - self.passed
-            event["delta"] = text = shortened(text, tokens)
-            changed = True
-        self.passed += tokens
-        if type(index) is int and index in self._open:
-            _append(self._open[index], event.get("content_index"), text)
-        if self.passed >= most:
-            return [event, *self._ending(event)]
-        return [event] if changed else None
+        if type(index) is not int:
+            return
+        if type(item) is dict and kind == "response.output_item.added":
+            self._open[index] = item
+        elif type(item) is dict and kind == "response.output_item.done":
+            self._open.pop(index, None)
+            self._items[index] = item
+        elif index in self._open:
+            begin_part(self._open[index], kind, event)
 
     def _ending(self, last: JsonObject) -> list[JsonObject]:
         """The events that end a response at its limit, behind `last`."""
@@ -121,7 +132,7 @@ class ResponsesEditor(Editor):
         events: list[JsonObject] = []
         for index, item in sorted(self._open.items()):
             item["status"] = "incomplete"
-            events += _closing(index, item)
+            events += closing(index, item)
             self._items[index] = item
         given = self.shape.input_tokens
         whole = {
@@ -194,15 +205,12 @@ class ResponsesEditor(Editor):
         budget = Budget(most)
         kept: list[Any] = []
         for item in output:
-            if budget.left <= 0 and type(item) is dict and item.get("type") in _OPEN:
+            if budget.left <= 0 and is_written(item):
                 budget.short = True
                 break
             kept.append(item)
             if type(item) is dict:
-                short = budget.short
-                _shorten(item, budget)
-                if budget.short and not short:
-                    item["status"] = "incomplete"
+                shorten(item, budget)
         self.passed += budget.spent
         if not budget.short:
             return False
@@ -244,51 +252,3 @@ def _emptied(item: JsonObject) -> bool:
     item.pop("content", None)
     item.pop("encrypted_content", None)
     return changed
-
-
-def _append(item: JsonObject, content_index: object, text: str) -> None:
-    key = _OPEN.get(item.get("type", ""))
-    if key == "content":
-        parts = item.get("content") or []
-        if type(content_index) is int and 0 <= content_index < len(parts):
-            part = parts[content_index]
-            said = "refusal" if part.get("type") == "refusal" else "text"
-            part[said] = part.get(said, "") + text
-    elif key is not None:
-        item[key] = (item.get(key) or "") + text
-
-
-def _closing(index: int, item: JsonObject) -> list[JsonObject]:
-    """The events by which an item that is under way ends."""
-    events: list[JsonObject] = []
-    at = {"item_id": item.get("id"), "output_index": index}
-    kind = item.get("type", "")
-    if kind == "message":
-        for number, part in enumerate(item.get("content") or ()):
-            place = {**at, "content_index": number}
-            if part.get("type") == "refusal":
-                done = {"type": "response.refusal.done", "refusal": part.get("refusal", "")}
-            else:
-                done = {"type": "response.output_text.done", "text": part.get("text", "")}
-                done["logprobs"] = []
-            events.append({**done, **place})
-            events.append({"type": "response.content_part.done", **place, "part": part})
-    elif kind in _DONE:
-        name, key = _DONE[kind]
-        said = {key: item.get(key, "")} | ({"name": item["name"]} if "name" in item else {})
-        events.append({"type": name, **at, **said})
-    return [
-        *events,
-        {"type": "response.output_item.done", "output_index": index, "item": item},
-    ]
-
-
-def _shorten(item: JsonObject, budget: Budget) -> None:
-    key = _OPEN.get(item.get("type", ""))
-    if key == "content":
-        for part in item.get("content") or ():
-            for said in ("text", "refusal"):
-                if type(part) is dict and type(part.get(said)) is str:
-                    part[said] = budget.take(part[said])
-    elif key is not None and type(item.get(key)) is str:
-        item[key] = budget.take(item[key])

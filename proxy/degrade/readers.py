@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from proxy.decision import Degradation
-from proxy.degrade.anthropic_reply import CompleteEditor, MessageEditor
+from proxy.degrade.anthropic_complete_reply import CompleteEditor
+from proxy.degrade.anthropic_reply import MessageEditor
 from proxy.degrade.editor import Editor, Shape
 from proxy.degrade.gemini_reply import GeminiEditor
 from proxy.degrade.lines import DegradedLines
