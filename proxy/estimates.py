@@ -26,6 +26,9 @@ COLD_OUTPUT: Final = 2048
 
 HEADROOM: Final = 1.5
 """How much longer than those before an answer is taken to be."""
+LEAST_OUTPUT: Final = 256
+"""Tokens of an answer whose length nobody limits: no past makes an estimate smaller. Short answers would
+else teach that many long ones fit at once."""
 MOST_LEARNED: Final = 65_536
 """Tokens of an answer: no past makes an estimate greater."""
 
@@ -120,15 +123,19 @@ def _output(past: _Past, ask: Ask) -> int:
         return ask.max_output_tokens * ask.choices
     if past.output is None:
         return COLD_OUTPUT * ask.choices
-    return min(round(past.output * HEADROOM) + 1, MOST_LEARNED) * ask.choices
+    return _learned(past.output) * ask.choices
 
 
 def _reasoning(past: _Past, ask: Ask) -> int:
     asked = ask.reasoning
     if asked is not None and asked.budget_tokens is not None and asked.budget_tokens >= 0:
         return asked.budget_tokens * ask.choices
-    if past.reasoning is not None:
-        return min(round(past.reasoning * HEADROOM) + 1, MOST_LEARNED) * ask.choices
-    if asked is None or asked.effort in {None, "none"}:
-        return 0
-    return COLD_OUTPUT * ask.choices
+    thinks = asked is not None and asked.effort not in {None, "none"}
+    if past.reasoning is None:
+        return COLD_OUTPUT * ask.choices if thinks else 0
+    # A model that has never reasoned is not taken to begin with it unasked.
+    return _learned(past.reasoning) * ask.choices if past.reasoning or thinks else 0
+
+
+def _learned(mean: float) -> int:
+    return min(max(round(mean * HEADROOM) + 1, LEAST_OUTPUT), MOST_LEARNED)

@@ -314,6 +314,8 @@ class Outcome:
     """How many asks of one body share the usage."""
     usage: Usage = NO_USAGE
     """Tokens: as reported, else judged by what has passed; None where neither tells."""
+    at_least: bool = False
+    """Whether that is the least that was used: of a compressed reply its bytes are."""
     retry_after_s: float | None = None
     """When the caller was told to come back, where it was."""
 

@@ -62,7 +62,8 @@ class Forwarding:
             body = degraded
         answers = read is not None or (route is not None and route.kind == "metered")
         must_read = degradation is not None and answers and changes_replies(route, degradation)
-        if visit.file is not None or (self.ask_usage and answers) or must_read:
+        counts = self.ask_usage or visit.policy.settles
+        if visit.file is not None or (counts and answers) or must_read:
             # A compressed reply could not be read for its usage, or an uploaded file's id.
             add += _IDENTITY
         asked = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from proxy.dialects.base import ReplyReader
-from proxy.dialects.replies import BYTES_PER_TOKEN
+from proxy.dialects.replies import BYTES_PER_TOKEN, UnreadReply
 from proxy.estimates import Estimates
 from proxy.facts import ANSWERING, NO_USAGE, Outcome, Usage, prompt_bytes
 from proxy.passage import Progress
@@ -26,6 +26,7 @@ def outcome_of(visit: Visit, progress: Progress) -> Outcome:
         failed=refusal is None and status is not None and status >= 400,
         asks=1 if read is None else 1 + len(read.more),
         usage=_spent(visit, progress),
+        at_least=isinstance(visit.reader, UnreadReply),
         retry_after_s=None if refusal is None else refusal.retry_after_s,
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from proxy.estimates import COLD_OUTPUT, COLD_OVERHEAD, Estimates
+from proxy.estimates import COLD_OUTPUT, COLD_OVERHEAD, LEAST_OUTPUT, Estimates
 from proxy.facts import Ask, Reasoning, Turn, Usage, prompt_bytes
 from tests.policy.facts import facts
 
@@ -61,15 +61,18 @@ def test_one_long_answer_fades_and_none_makes_an_estimate_boundless() -> None:
     estimates.learn(CLIENT, [asked()], Usage(1, 10**12))
     assert estimates.of(CLIENT, asked(), "chat").output_tokens == 65_536
     for _ in range(100):
-        estimates.learn(CLIENT, [asked()], Usage(1, 100))
-    assert estimates.of(CLIENT, asked(), "chat").output_tokens == 151
+        estimates.learn(CLIENT, [asked()], Usage(1, 1000))
+    assert estimates.of(CLIENT, asked(), "chat").output_tokens == 1501
+    for _ in range(100):
+        estimates.learn(CLIENT, [asked()], Usage(1, 1))
+    assert estimates.of(CLIENT, asked(), "chat").output_tokens == LEAST_OUTPUT
 
 
 def test_several_prompts_in_one_body_share_what_was_used() -> None:
     estimates = Estimates()
-    estimates.learn(CLIENT, [asked("z" * 100, choices=2)] * 3, Usage(75, 600))
+    estimates.learn(CLIENT, [asked("z" * 100, choices=2)] * 3, Usage(75, 6000))
     told = estimates.of(CLIENT, asked("z" * 100), "chat")
-    assert (told.input_tokens, told.output_tokens) == (25, 151)
+    assert (told.input_tokens, told.output_tokens) == (25, 1501)
 
 
 def test_reasoning_is_the_budget_that_is_asked_for_else_what_is_known_of_the_past() -> None:
@@ -101,9 +104,9 @@ def test_a_body_that_was_not_read_has_no_estimate() -> None:
 def test_only_so_many_are_remembered_those_seen_last() -> None:
     estimates = Estimates(most=2)
     for number in range(1000):
-        estimates.learn(replace(CLIENT, account=f"a{number}"), [asked()], Usage(1, 10))
+        estimates.learn(replace(CLIENT, account=f"a{number}"), [asked()], Usage(1, 1000))
     assert len(estimates) == 2
-    assert estimates.of(replace(CLIENT, account="a999"), asked(), "chat").output_tokens == 16
+    assert estimates.of(replace(CLIENT, account="a999"), asked(), "chat").output_tokens == 1501
 
 
 def test_invented_keys_are_remembered_by_their_address() -> None:

@@ -54,6 +54,19 @@ def test_without_a_credential_of_ours_the_callers_own_goes_on() -> None:
     assert (forward.query, forward.drop, forward.add) == ("key=sk-caller&x=1", PARTS, ())
 
 
+@pytest.mark.parametrize("ask", [True, False])
+def test_where_a_budget_stands_no_reply_is_to_be_compressed(ask: bool) -> None:
+    counted = visit()
+    counted.policy = parse(
+        "version: 1\nrules:\n  - {name: b, kind: token_budget, per: address, tokens: output, "
+        "limits: 1000/hour, action: throttle}\n",
+        "policy.yaml",
+    )
+    identity = ("Accept-Encoding", "identity")
+    assert identity in forwarding(ask=ask).of(counted).add
+    assert (identity in forwarding(ask=ask).of(visit()).add) is ask
+
+
 def test_our_credential_takes_the_place_of_every_other() -> None:
     forward = forwarding(OWN, ask=False).of(visit(query="a=%20&key=sk-caller&k%65y=b&c"))
     assert forward.query == "a=%20&c"

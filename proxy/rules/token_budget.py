@@ -39,14 +39,21 @@ late, past the limit, and later requests wait until it is paid. `burst` is the s
 may be spent at once, as all may where it is absent. So within one window that begins with a full budget
 a subject gets at most twice its limit, and in the long run the limit.
 
+In numbers: since an answer without a limit reserves 256 tokens at least, no more than `burst` / 256 of them
+are under way at once, each as long as the model's longest. A budget of 1,000 tokens lets three pass
+together, 12,000 tokens where the model ends at 4,000; one of 100,000 lets 390 pass, whatever was learned
+before. Who may not have that needs `concurrency` beside the budget (`slots: 4` is four such answers), or a
+limit for each answer by `degrade: [{cap_output_tokens: 4096}]`.
+
 `delay` holds a request back that conforms soon, as `rate_limit` does. What a rule would refuse but lets
 pass (`log`, `score`, shadow mode, `then: allow`) is not charged, as if it had been refused; and where one
 window refuses, the others get back at once what they gave. While the store does not answer,
 `on_store_failure: local` counts in each replica by itself, with the limit divided among them; what was
 reserved in the store stays charged as it was estimated, if it could not be settled.
 
-Blind spot: who spreads over many accounts stays below any budget of one. A compressed reply is charged a
-token for each of its bytes, and the input as it was estimated. The input of a cached prompt counts in full.
+Blind spot: who spreads over many accounts stays below any budget of one. A compressed reply,
+which no upstream is asked for where a budget stands, is charged a token for each of its bytes and no less
+than was estimated, and the input as it was estimated. The input of a cached prompt counts in full.
 
 False positives: callers that set a large output limit for short answers have it reserved while they wait,
 so that few of their requests fit at once; let them lower it, or give `burst` room for as many. Run a new
@@ -254,6 +261,8 @@ class TokenBudget(RuleKind):
         if facts.route.kind == "metered" and facts.route.operation in _FETCHED:
             given = 0
         made = _share(told.output_tokens, facts, outcome, estimate.output_tokens)
+        if outcome.at_least:
+            made = max(made, estimate.output_tokens or 0)
         thought = _share(
             told.reasoning_tokens, facts, outcome, min(estimate.reasoning_tokens or 0, made)
         )

@@ -365,7 +365,7 @@ async def test_what_an_account_has_used_teaches_what_the_next_may_use(tmp_path: 
         if held.is_set():
             await call.hung_up()
         else:
-            await call.send(answered(40, 100))
+            await call.send(answered(40, 1000))
 
     async with (
         raw_upstream(script) as upstream,
@@ -377,8 +377,8 @@ async def test_what_an_account_has_used_teaches_what_the_next_may_use(tmp_path: 
         _, writer = await excise.send(post(chat(None)))
         for _ in range(2):
             await upstream.next_call()
-        # 100 are charged, 151 reserved: half as much again, where at first 2048 were.
-        assert await missing(excise) == 251
+        # 1000 are charged, 1501 reserved: half as much again, where at first 2048 were.
+        assert await missing(excise) == 2501
         writer.close()
 
 
