@@ -9,7 +9,8 @@ from proxy.client.credentials import CREDENTIAL_HEADERS, strip_key_parameter
 from proxy.decision import Degradation
 from proxy.degrade.readers import changes_replies, degraded_reader
 from proxy.degrade.requests import degraded_body, degraded_line
-from proxy.dialects.base import ReplyReader
+from proxy.degrade.think import left_open
+from proxy.dialects.base import ReadAsk, ReplyReader
 from proxy.dialects.openai_files import UploadReply
 from proxy.dialects.replies import BYTES_PER_TOKEN, COMPRESSED_BYTES_PER_TOKEN, UnreadReply
 from proxy.dialects.routes import dialect
@@ -72,6 +73,8 @@ class Forwarding:
             changed = dialect(route.dialect).ask_usage(body or b"", read.parsed)
             if changed is not None:
                 body, asked = changed, True
+        hides = degradation is not None and degradation.hide_reasoning
+        closing = _left_open(read) if hides and read is not None else None
         if read is not None:
             visit.let_go()
         own: tuple[tuple[bytes, bytes], ...]
@@ -80,7 +83,7 @@ class Forwarding:
             own += _disclosed(visit, degradation, must_read=must_read)
         streams = read is not None and read.ask.stream
         alone = body is not None and read is None
-        observe = _observing(visit, asked)
+        observe = _observing(visit, asked, closing)
         return Forward(
             query, body, drop, add, own, streams, alone, visit.file, observe, must_read=must_read
         )
@@ -128,7 +131,19 @@ def _disclosed(
     return ((b"X-Excise-Modified", ", ".join(names).encode("ascii")),) if names else ()
 
 
-def _observing(visit: Visit, asked: bool) -> Callable[[int, bool, bool], ReplyReader | None]:
+def _left_open(read: ReadAsk) -> str | None:
+    """What ends the reasoning within which a request ends: in the last turn of a model that is to go on, or
+    in a prompt that is all there is."""
+    prompt = read.parsed.get("prompt")
+    texts = [prompt] if type(prompt) is str else []
+    last = [ask.turns[-1] for ask in (read.ask, *read.more) if ask.turns]
+    texts += [one.text for one in last if one.role == "assistant" or "prompt" in read.parsed]
+    return next((closing for text in texts if (closing := left_open(text))), None)
+
+
+def _observing(
+    visit: Visit, asked: bool, closing: str | None
+) -> Callable[[int, bool, bool], ReplyReader | None]:
     def observe(status: int, streamed: bool, readable: bool) -> ReplyReader | None:
         route, read = visit.route, visit.read
         if visit.file is not None and status < 300:
@@ -150,7 +165,7 @@ def _observing(visit: Visit, asked: bool) -> Callable[[int, bool, bool], ReplyRe
         if degradation is not None and changes_replies(route, degradation):
             asks = () if read is None else (read.ask, *read.more)
             visit.reader = degraded_reader(
-                visit.reader, route, degradation, asks, streamed=streamed
+                visit.reader, route, degradation, asks, streamed=streamed, closing=closing
             )
         return visit.reader
 

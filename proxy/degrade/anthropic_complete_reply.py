@@ -15,7 +15,7 @@ class CompleteEditor(Editor):
 
     def __init__(self, shape: Shape) -> None:
         super().__init__(shape)
-        self._think = Think()
+        self._think = Think(shape.closing)
 
     def edit(self, event: JsonObject) -> list[JsonObject] | None:
         """See `Editor.edit`."""
@@ -57,7 +57,7 @@ class CompleteEditor(Editor):
         text = found.get("completion")
         if not self.shape.hide_reasoning or type(text) is not str:
             return False
-        found["completion"] = seen = without_thinking(text)
+        found["completion"] = seen = without_thinking(text, self.shape.closing)
         if seen == text:
             return False
         self.touched.add("reasoning")

@@ -29,10 +29,10 @@ class _Text:
 
     __slots__ = ("start", "think")
 
-    def __init__(self, start: JsonObject) -> None:
+    def __init__(self, start: JsonObject, closing: str | None) -> None:
         self.start: JsonObject | None = start
         """The event that begins the block, until it has passed."""
-        self.think = Think()
+        self.think = Think(closing)
 
 
 class MessageEditor(Editor):
@@ -46,6 +46,8 @@ class MessageEditor(Editor):
         self._hidden: set[int] = set()
         self._texts: dict[int, _Text] = {}
         self._open: int | None = None
+        self._closing = shape.closing
+        """For the first text alone: it goes on where the request ends."""
 
     def edit(self, event: JsonObject) -> list[JsonObject] | None:
         """See `Editor.edit`."""
@@ -75,7 +77,8 @@ class MessageEditor(Editor):
         """What of a block of text may be seen; None where the event passes as it is."""
         block, delta = event.get("content_block"), event.get("delta")
         if type(block) is dict and block.get("type") == "text":
-            self._texts[index] = _Text(event)
+            self._texts[index] = _Text(event, self._closing)
+            self._closing = None
             return self._fed(index, block, event)
         if index not in self._texts:
             return None
@@ -191,12 +194,13 @@ class MessageEditor(Editor):
         if not self.shape.hide_reasoning or type(content) is not list:
             return False
         kept: list[Any] = []
-        changed = False
+        changed, closing = False, self.shape.closing
         for block in content:
             kind = block.get("type") if type(block) is dict else None
             hidden = kind in _THINKING
             if kind == "text" and type(block.get("text")) is str:
-                seen = without_thinking(block["text"])
+                seen = without_thinking(block["text"], closing)
+                closing = None
                 changed |= seen != block["text"]
                 hidden = not seen and seen != block["text"]
                 block["text"] = seen

@@ -34,6 +34,9 @@ class Shape:
     asks_usage: bool = False
     """Whether the caller's stream is to end with its usage."""
 
+    closing: str | None = None
+    """What ends the reasoning in which the answer begins, because the request ends in it."""
+
     @property
     def guards(self) -> bool:
         """Whether something must not be seen: then nothing passes that cannot be read."""

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from proxy.degrade.editor import Budget, Editor, Shape, by_bytes
 from proxy.degrade.settings import JsonObject
-from proxy.degrade.think import Think
+from proxy.degrade.think import Think, unopened
 from proxy.degrade.trimming import trimmed_call
 from proxy.dialects.jsonbody import written
 
@@ -49,7 +49,7 @@ class GeminiEditor(Editor):
             if index in self._over:
                 changed = True
                 continue
-            think = self._thinks.setdefault(index, Think())
+            think = self._thinks.setdefault(index, Think(self.shape.closing))
             changed |= self._take(candidate, think, over=bool(candidate.get("finishReason")))
             cut |= self._count(candidate, index)
             kept.append(candidate)
@@ -97,8 +97,12 @@ class GeminiEditor(Editor):
         candidates = found.get("candidates")
         for candidate in candidates if type(candidates) is list else ():
             if type(candidate) is dict:
-                changed |= self._take(candidate, Think(), over=True)
+                changed |= self._take(candidate, Think(self._closing(candidate)), over=True)
         return changed
+
+    def _closing(self, candidate: JsonObject) -> str | None:
+        texts = [text for part in _parts(candidate) if type(text := part.get("text")) is str]
+        return self.shape.closing or unopened("".join(texts))
 
     def _take(self, candidate: JsonObject, think: Think, *, over: bool) -> bool:
         """Take out of a candidate, or a piece of one, what may not be seen; whether there was any."""

@@ -26,12 +26,12 @@ class _Choice:
 
     __slots__ = ("begun", "cut", "over", "passed", "think")
 
-    def __init__(self) -> None:
+    def __init__(self, closing: str | None) -> None:
         self.begun = False
         self.cut = False
         self.over = False
         self.passed = 0
-        self.think = Think()
+        self.think = Think(closing)
 
 
 class ChatEditor(Editor):
@@ -58,7 +58,7 @@ class ChatEditor(Editor):
                 continue  # no client reads it, and neither do we
             index = choice.get("index")
             index = index if type(index) is int else 0
-            state = self._choices.setdefault(index, _Choice())
+            state = self._choices.setdefault(index, _Choice(self.shape.closing))
             if state.cut:
                 changed = True
                 continue
@@ -211,7 +211,7 @@ class ChatEditor(Editor):
         if type(text) is list:
             hidden = [self._hide_text(part, "text") for part in text if type(part) is dict]
             return True in hidden
-        if type(text) is not str or (seen := without_thinking(text)) == text:
+        if type(text) is not str or (seen := without_thinking(text, self.shape.closing)) == text:
             return False
         holder[key] = seen
         self.touched.add("reasoning")

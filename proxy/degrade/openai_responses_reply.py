@@ -30,7 +30,7 @@ class ResponsesEditor(Editor):
         self._open: dict[int, JsonObject] = {}
         self._said: set[int] = set()
         """Items that have come by deltas."""
-        self._texts = ResponseTexts()
+        self._texts = ResponseTexts(shape.closing)
 
     def edit(self, event: JsonObject) -> list[JsonObject] | None:
         """See `Editor.edit`."""
@@ -64,7 +64,7 @@ class ResponsesEditor(Editor):
     def _hide_text(self, kind: str, event: JsonObject) -> bool:
         """Take the reasoning out of the text that an event adds or tells; whether something is changed."""
         changed = self._texts.feed(kind, event)
-        hidden = kind == DONE and hide_text(event, "text")
+        hidden = kind == DONE and hide_text(event, "text", self.shape.closing)
         if hidden or self._texts.hidden:
             self.touched.add("reasoning")
         return changed or hidden
@@ -183,7 +183,7 @@ class ResponsesEditor(Editor):
             key = "text"
         elif found.get("role") == "assistant":
             key = "content"
-        if not hide_text(found, key):
+        if not hide_text(found, key, self.shape.closing):
             return False
         if key == "output_text" and type(output := found.get("output")) is list:
             found[key] = "".join(_texts(output))  # several texts may each have begun so

@@ -33,8 +33,8 @@ class _Part:
 
     __slots__ = ("last", "late", "think")
 
-    def __init__(self, *, late: bool) -> None:
-        self.think = Think()
+    def __init__(self, *, late: bool, closing: str | None = None) -> None:
+        self.think = Think(closing)
         self.late: str | None = "" if late else None
         """Text whose beginning nobody has seen here."""
         self.last: JsonObject = {}
@@ -60,7 +60,8 @@ class _Part:
 class ResponseTexts:
     """All texts of one streamed response."""
 
-    def __init__(self) -> None:
+    def __init__(self, closing: str | None = None) -> None:
+        self._closing = closing
         self._parts: dict[Place, _Part] = {}
         self._begun: set[int] = set()
         self._resumed: bool | None = None
@@ -89,7 +90,7 @@ class ResponseTexts:
     def _begin(self, place: Place, part: object, event: JsonObject) -> bool:
         if type(part) is not dict or part.get("type") not in SAID:
             return False
-        self._parts[place] = _Part(late=False)
+        self._parts[place] = _Part(late=False, closing=self._closing)
         return self._feed(place, part, "text", event)
 
     def _feed(self, place: Place, holder: JsonObject, key: str, event: JsonObject) -> bool:
@@ -99,7 +100,7 @@ class ResponseTexts:
         part = self._parts.get(place)
         if part is None:
             late = self._resumed is True and place[0] not in self._begun
-            part = self._parts[place] = _Part(late=late)
+            part = self._parts[place] = _Part(late=late, closing=self._closing)
         holder[key] = seen = part.feed(text)
         self.hidden |= part.think.hidden
         if seen == text:
@@ -134,10 +135,10 @@ class ResponseTexts:
         return events
 
 
-def hide_text(holder: JsonObject, key: str) -> bool:
+def hide_text(holder: JsonObject, key: str, closing: str | None = None) -> bool:
     """Take the reasoning out of a whole text; whether there was any."""
     text = holder.get(key)
-    if type(text) is not str or (seen := without_thinking(text)) == text:
+    if type(text) is not str or (seen := without_thinking(text, closing)) == text:
         return False
     holder[key] = seen
     return True

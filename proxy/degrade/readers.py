@@ -66,9 +66,10 @@ def degraded_reader(
     asks: tuple[Ask, ...],
     *,
     streamed: bool,
+    closing: str | None = None,
 ) -> DegradedReply:
     """A reader in front of `inner` that takes what the policy wants taken. `asks` is what was asked for,
-    where the body tells."""
+    where the body tells; `closing` ends the reasoning in which the request ends."""
     stored = route.dialect in _LINES or route.kind == "metered"
     shape = Shape(
         degradation.hide_reasoning,
@@ -77,6 +78,7 @@ def degraded_reader(
         sum(ask.choices for ask in asks) or 1,
         _input_tokens(asks) if degradation.cut_after is not None else 0,
         any(ask.stream and ask.asks_usage for ask in asks),
+        closing,
     )
     editor = EDITORS[route.dialect](shape)
     framing: type[DegradedReply] = DegradedWhole
