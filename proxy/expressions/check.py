@@ -82,11 +82,16 @@ def _elsewhere(word: str) -> str | None:
     return next((f"`{path}`" for path in DECLARED if path.endswith(f".{word}")), None)
 
 
+MAX_JOINS: Final = 8
+"""Each `+` copies what stands before it, and a loop does so for each of a caller's tools."""
+
+
 class _Checker:
     def __init__(self, readings: Mapping[str, object]) -> None:
         self._known = tuple(readings)
         self._variable: tuple[str, str] | None = None
         """The loop's variable and its type, while inside of one."""
+        self._joins = 0
         self.checked = Checked()
 
     def type_of(self, node: Node) -> str:
@@ -237,6 +242,7 @@ class _Checker:
             self._need(operands[0], "int")
             return self._need(operands[1], "int")
         found = self._need(operands[0], "int", "double", *(("text",) if operator == "+" else ()))
+        self._join(node, found)
         other = self.type_of(operands[1])
         if other != found:
             raise ExpressionError(
@@ -245,6 +251,11 @@ class _Checker:
                 node.at,
             )
         return found
+
+    def _join(self, node: Operation, kind: str) -> None:
+        self._joins += kind == "text"
+        if self._joins > MAX_JOINS:
+            raise ExpressionError(f"an expression joins texts at most {MAX_JOINS} times", node.at)
 
     def _within(self, node: Operation) -> str:
         item, found = self.type_of(node.operands[0]), self.type_of(node.operands[1])

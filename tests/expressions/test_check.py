@@ -30,6 +30,7 @@ SOUND = [
     "ask.turns / int(ask.temperature) > 0",
     "'it' + '\\'s' == \"it's\"",
     "(((client.provisional)))",
+    f"size(ask.tools.map(t, t{' + t' * 8})) > 1",
     "client.tier == 'free'\n  && ask.turns >= 2",
 ]
 
@@ -64,6 +65,7 @@ MISTAKEN = [
     ("has('a')", 0, "`has` asks for a fact", None),
     ("size(client.country) == 2", 5, "must be a list of texts", None),
     ("[1].exists(x, x == 1)", 4, "goes over a declared list", None),
+    (f"ask.tools.map(t, t{' + t' * 9}) == []", 51, "joins texts at most 8 times", None),
     ("ask.tools.all(a, ask.tools.exists(b, a == b))", 27, "a loop may not stand in another", None),
     ("ask.tools.all(client, true)", 14, "name of a group", None),
     ("ask.tools.exists(t, t.matches('^a'))", 22, "a loop takes no pattern", None),
