@@ -88,7 +88,7 @@ def read_value(kind: str, text: object) -> str:
         return str(getattr(address, "ipv4_mapped", None) or address)
     if kind == "network":
         try:
-            network = str(ipaddress.ip_network(text))
+            network = _plain_network(text)
         except ValueError:
             raise ValueError("must be a network such as `10.0.0.0/8`") from None
         _network(network)  # at hand from here on: a table of many is made at once
@@ -168,6 +168,15 @@ def _put(held: dict[_Key, Entry], key: _Key, entry: Entry) -> None:
     before = held.get(key)
     if before is None or before.ends < entry.ends:
         held[key] = entry
+
+
+def _plain_network(text: str) -> str:
+    """A network as callers' addresses show it: one of IPv4 that is written as IPv6 is one of IPv4."""
+    network = ipaddress.ip_network(text)
+    mapped = getattr(network.network_address, "ipv4_mapped", None)
+    if mapped is None or network.prefixlen < 96:
+        return str(network)
+    return f"{mapped}/{network.prefixlen - 96}"
 
 
 @lru_cache(maxsize=2 * MAX_ENTRIES)

@@ -267,6 +267,15 @@ def test_an_entry_that_has_ended_takes_no_standing_one_out_of_force(
     assert len(table) == 1
 
 
+def test_a_network_of_mapped_addresses_is_one_of_ipv4() -> None:
+    assert read_value("network", "::ffff:10.0.0.0/104") == "10.0.0.0/8"
+    assert read_value("network", "::ffff:192.0.2.7") == "192.0.2.7/32"
+    assert read_value("network", "::ffff:0:0/96") == "0.0.0.0/0"
+    assert read_value("network", "::/0") == "::/0"
+    table = ListTable([read_member(b"network:::ffff:10.0.0.0/104", None)])
+    assert table.find("network", "10.1.2.3", NOW) is not None
+
+
 def test_facts_for_lists(tmp_path: Path) -> None:
     """Whatever a request lacks is looked up nowhere."""
     bare: Facts = replace(facts(None, account=None, key_id=None), now=NOW)
