@@ -256,6 +256,8 @@ class Judge:
         self, judgement: Judgement, facts: Facts, wanted: list[Selected], more: list[Op]
     ) -> tuple[Counted, Sequence[Reading]]:
         """What the rules counted, and what `more` read."""
+        if judgement.policy.lists:
+            _miss_lists(judgement, facts, wanted)
         now = self._clock.now()
         known = self._recall(wanted, now)
         ops = [op for selected in wanted for op in selected.ops if id(op) not in known]
@@ -387,3 +389,15 @@ def _ban_finding(ban: Notice, *, watching: bool) -> RuleFinding:
 
 def _nowhere(_ops: Sequence[Op]) -> None:
     """Where settlements go while there is nobody to carry them out."""
+
+
+def _miss_lists(judgement: Judgement, facts: Facts, wanted: list[Selected]) -> None:
+    """Refuse where a list of the store was never read, and its rule is to block without the store."""
+    held = facts.lists or {}
+    for rule in (selected.rule for selected in wanted):
+        if all(name in held for name in rule.reads_lists) or rule.mode == "shadow":
+            continue
+        said = rule.on_store_failure or judgement.policy.defaults.on_store_failure
+        if said == "block" and not judgement.watches:
+            judgement.blocked_by = rule.name
+            judgement.store = "blocked"

@@ -14,11 +14,11 @@ from proxy.counters.members import Members
 from proxy.counters.redis import RedisStore
 from proxy.errors import StoreError
 from proxy.listing import EVERY_S, KEY, NO_REDIS, StoreLists
-from proxy.lists import MAX_ENTRIES
+from proxy.lists import MAX_ENTRIES, NOTHING
 from proxy.policy.load import parse
 from tests.counters.stores import PATIENT_S, StillClock
 from tests.policy.facts import facts
-from tests.redis_servers import RedisCluster, RedisServer
+from tests.redis_servers import RedisCluster, RedisServer, redis_server
 from tests.support.inside import CHAT, excise_inside, post
 from tests.support.raw_upstream import plain, raw_upstream, replying
 
@@ -239,6 +239,44 @@ async def test_a_running_process_takes_over_changed_lists(
         assert (await excise.exchange(post(CHAT)))[0] == 403
         event = await excise.log.wait_for(reason="address_listed")
         assert event["evidence"] == {"listed": "address", "list": name}
+
+
+@pytest.mark.parametrize(
+    ("more", "status"),
+    [
+        (", on_store_failure: block", 503),
+        (", on_store_failure: block, mode: shadow", 200),
+        (", on_store_failure: block, match: {model: other}", 200),
+        (", on_store_failure: allow", 200),
+        ("", 200),
+    ],
+)
+async def test_a_list_that_was_never_read_refuses_where_its_rule_says_so(
+    tmp_path: Path, more: str, status: int
+) -> None:
+    """Redis is gone before the process starts; once a list has been read, it is kept."""
+    (tmp_path / "list.yaml").write_text("version: 1\nlisted: []\n")
+    policy = POLICY.replace("action: block", f"action: block{more}").replace("NAME", "resold")
+    with redis_server() as server:
+        url = server.url
+    async with (
+        raw_upstream(replying(plain())) as upstream,
+        excise_inside(
+            tmp_path, upstream.url, policy, redis_url=url, secret="0123456789abcdef", mode="enforce"
+        ) as excise,
+    ):
+        got, headers, _ = await excise.exchange(post(CHAT))
+        assert got == status
+        if status == 503:
+            assert headers["retry-after"] == "1"
+            event = await excise.log.wait_for()
+            assert (event["decision"], event["rule"], event["store"]) == (
+                "throttle",
+                "known",
+                "blocked",
+            )
+        excise.app.lists.tables = {"resold": NOTHING}
+        assert (await excise.exchange(post(CHAT)))[0] == 200
 
 
 @pytest.mark.parametrize("entry", ["{network: 127.0.0.0/33, because: tests}", "{account: a}"])
