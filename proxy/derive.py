@@ -18,6 +18,7 @@ from proxy.signals.chunks import connections
 from proxy.signals.client_stack import ClientStack, client_stack
 from proxy.signals.json_style import escapes_html, json_style, marshalled_map
 from proxy.signals.language import language_group
+from proxy.signals.shape import body_sample, request_shape
 from proxy.signals.sketch import prompt_context, prompt_sketch, prompt_text
 from proxy.signals.template import SAMPLE, prompt_template, system_template
 from proxy.signals.wants import NOTHING, RequestMarks, TextMarks, Wants
@@ -39,15 +40,25 @@ class Deriver:
         """The signals that are wanted; all others are as if there were none."""
         stack = self._stack(head, ask, body)
         marks = _marks(wants.requests, head, ask, body) if wants.requests else ()
-        first = Signals(client=stack.fingerprint, contradictions=stack.contradictions, marks=marks)
+        first = Signals(
+            client=stack.fingerprint,
+            contradictions=stack.contradictions,
+            marks=marks,
+            shape=self._shape(head, ask, stack) if "shape" in wants.signals else None,
+            body=f"{self._hash(body_sample(body)):016x}" if "body" in wants.signals else None,
+        )
         return first if wants is NOTHING else self.of_ask(ask, wants, first)
 
     def of_ask(self, ask: Ask, wanted: Wants, client: Signals) -> Signals:
         """The same of what a body asks besides, by the `client` whose hand its first ask has shown."""
         wants = wanted.signals
         text = prompt_text(ask) if wants & _OF_PROMPT else ""
+        sketch = prompt_sketch(text, prompt_context(ask, text)) if wants & _OF_SKETCH else ()
         return Signals(
-            prompt=self._marks(text, prompt_context(ask, text)) if "prompt" in wants else (),
+            prompt=self._marks(sketch) if "prompt" in wants else (),
+            overlap=f"{self._hash(sketch[0]):016x}" if sketch and "overlap" in wants else None,
+            shape=client.shape,
+            body=client.body,
             system=self._system(ask.system[:SAMPLE]) if "system" in wants else None,
             template=self._template(text) if "template" in wants else None,
             chunks=self._connections(ask) if "chunks" in wants else (),
@@ -67,8 +78,12 @@ class Deriver:
             header_evidence=self._header_evidence,
         )
 
-    def _marks(self, text: str, context: str) -> tuple[int, ...]:
-        return tuple([self._hash(part) % NOVEL_BITS for part in prompt_sketch(text, context)])
+    def _marks(self, sketch: tuple[bytes, ...]) -> tuple[int, ...]:
+        return tuple([self._hash(part) % NOVEL_BITS for part in sketch])
+
+    def _shape(self, head: Head, ask: Ask, stack: ClientStack) -> str | None:
+        found = request_shape(head.headers, ask, stack.fingerprint)
+        return f"shp_{self._hash(found):016x}" if found else None
 
     def _connections(self, ask: Ask) -> tuple[int, ...]:
         return tuple({self._hash(part) % NOVEL_BITS: None for part in connections(ask)})
@@ -94,4 +109,5 @@ def _marks(
     )
 
 
-_OF_PROMPT: Final[frozenset[Signal]] = frozenset({"prompt", "template", "language"})
+_OF_PROMPT: Final[frozenset[Signal]] = frozenset({"overlap", "prompt", "template", "language"})
+_OF_SKETCH: Final[frozenset[Signal]] = frozenset({"overlap", "prompt"})

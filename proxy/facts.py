@@ -235,7 +235,9 @@ class Route:
     """Of a refused route: the name by which a policy may serve it after all."""
 
 
-Signal = Literal["chunks", "client", "language", "prompt", "system", "template"]
+Signal = Literal[
+    "body", "chunks", "client", "language", "overlap", "prompt", "shape", "system", "template"
+]
 """What a rule may ask to have derived."""
 
 
@@ -268,6 +270,14 @@ class Signals:
     marks: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """Of each table of marks (known relays, known pipelines) that the request bears some of: its name, and
     which."""
+
+    overlap: str | None = None
+    """Fingerprint of what the newest prompt asks: prompts that say nearly the same mostly share it."""
+    shape: str | None = None
+    """Fingerprint of how the request is written, parameters' values and the SDK's version included; None
+    where it has no parameter of its own."""
+    body: str | None = None
+    """Fingerprint of the body, byte for byte."""
 
     def terms_of(self, lexicon: str) -> Terms:
         """What the newest prompt holds of one lexicon."""

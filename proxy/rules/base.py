@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from proxy.campaigns.ties import Tie
 from proxy.counters.protocol import Op, Reading
 from proxy.decision import Family, Finding, Verb
 from proxy.expressions.program import Program, holds
@@ -74,6 +75,8 @@ class RuleKind(BaseModel):
     family: ClassVar[Family]
     derives: ClassVar[frozenset[Signal]] = frozenset()
     """The signals that it judges by; only those that some rule wants are derived."""
+    links: ClassVar[bool] = False
+    """Whether it ties accounts to what they share, by `ties`."""
     settles: ClassVar[bool] = False
     """Whether it counts how requests end, by `settle`."""
     learns: ClassVar[bool] = False
@@ -138,7 +141,7 @@ class RuleKind(BaseModel):
 
     @model_validator(mode="after")
     def _check_action(self) -> RuleKind:
-        if self.action is None and self.score is None:
+        if self.action is None and self.score is None and not self.links:
             raise wrong("a rule needs an `action`, a `score`, or both")
         strongest = self.action.strongest if self.action is not None else Verb.ALLOW
         if set(self.per) <= CHOSEN_BY_CALLERS and strongest > Verb.LOG:
@@ -259,6 +262,10 @@ class RuleKind(BaseModel):
 
     def judge(self, facts: Facts, readings: Sequence[Reading]) -> Finding | None:
         """A finding, or nothing. `readings` come in the order of its counters."""
+        raise NotImplementedError
+
+    def ties(self, facts: Facts, ops: Sequence[Op], readings: Sequence[Reading]) -> tuple[Tie, ...]:
+        """What the request ties its account to; `ops` are its counters as they were carried out."""
         raise NotImplementedError
 
     def learnt(self, facts: Facts, readings: Sequence[Reading]) -> Learnt | None:
