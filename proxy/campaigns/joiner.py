@@ -1,0 +1,105 @@
+"""
+The step that makes campaigns out of ties, on one replica at a time.
+
+Whoever holds a lease in the store reads the ties that were told since its last look, joins them, and
+puts up who belongs to what. Where it dies, its lease runs out and another one begins by reading all ties
+that still stand: they are the state, and nothing is lost with a process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+from proxy.campaigns.joining import LEAST_MEMBERS, join
+from proxy.campaigns.members import Campaigns
+from proxy.campaigns.naming import Named, name_all
+from proxy.campaigns.report import SUBJECT, TIES, tie_of
+from proxy.campaigns.ties import TieBook
+from proxy.clock import Clock
+from proxy.counters.protocol import POSTS_MAX, Held, Lease, Posts, ReadPosts, Store
+
+LEASE_S: Final = 30.0
+"""A replica that has died is followed after so long."""
+EVERY_S: Final = 15.0
+"""How often ties are looked at."""
+SHARE: Final = 20
+"""Joining takes at most one part in so many of a replica's time."""
+
+
+class Joiner:
+    """Joins ties while this replica holds the lease."""
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        campaigns: Campaigns,
+        replica: str,
+        *,
+        common: Callable[[str], bool] = lambda _thing: False,
+        least_members: int = LEAST_MEMBERS,
+    ) -> None:
+        """`replica` is a name that no other has; `common` says which things are background."""
+        self._store = store
+        self._clock = clock
+        self._campaigns = campaigns
+        self._replica = replica
+        self._common = common
+        self._least_members = least_members
+        self._since = 0.0
+        self._changed = False
+        self.book = TieBook()
+        self.leads = False
+        """Whether this replica is the one that joins."""
+
+    async def step(self) -> int:
+        """Look once; how many accounts' places have changed. Raises StoreError."""
+        lease = Lease(SUBJECT, "joiner", 1, self._replica, LEASE_S)
+        (held,) = await self._store.apply((lease,))
+        assert isinstance(held, Held)
+        if not held.granted:
+            self._stand_down()
+            return 0
+        self.leads = True
+        await self._read()
+        if not self._changed:
+            return 0
+        groups = await asyncio.to_thread(self.joined)
+        return self.publish(groups)
+
+    def joined(self) -> list[Named]:
+        """Join what is known."""
+        self.book.fade(self._clock.now())
+        groups = join(self.book, self._common, least_members=self._least_members)
+        return name_all(groups, self._campaigns.names())
+
+    def publish(self, groups: list[Named]) -> int:
+        """Put up who belongs to what; how many accounts' places have changed."""
+        self._changed = False
+        members = (member.who for named in groups for member in named.group.members)
+        ends = {who: max(tie.ends for tie in self.book.ties_of(who)) for who in members}
+        return self._campaigns.publish(groups, ends)
+
+    async def _read(self) -> None:
+        """Take in what was told since the last look, page by page."""
+        while True:
+            (read,) = await self._store.apply((ReadPosts(SUBJECT, TIES, self._since),))
+            assert isinstance(read, Posts)
+            # Earlier than the last time: another server answers now, which is read from its beginning.
+            again = read.until >= self._since
+            onward = read.until > self._since
+            self._since = read.until if again else 0.0
+            for name, text, ends in read.posts:
+                tie = tie_of(name, text, ends)
+                if tie is not None and not self._campaigns.forgiven(tie.who):
+                    self.book.add(tie)
+                    self._changed = True
+            if again and not (onward and len(read.posts) == POSTS_MAX):
+                return
+
+    def _stand_down(self) -> None:
+        """Another replica joins: what it will read, should we follow it, stands in the store."""
+        if self.leads:
+            self.leads, self._since, self.book = False, 0.0, TieBook()
