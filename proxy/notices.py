@@ -17,7 +17,7 @@ from proxy.clock import Clock, utc
 from proxy.counters.protocol import Op, Post, Posts, ReadPosts
 from proxy.value import value
 
-Board = Literal["bans", "allowances", "background"]
+Board = Literal["bans", "allowances", "background", "campaigns", "verdicts"]
 
 MAX_NOTICES: Final = 262_144
 """Notices of one board that a replica holds; beyond it new ones are not taken in, and that is said."""

@@ -5,6 +5,8 @@ What a `Novel` counter and a board of notices hold in memory. Pure; the model of
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from heapq import heappop, heappush
+from itertools import takewhile
 
 from proxy.counters.codec import DONE
 from proxy.counters.protocol import (
@@ -88,25 +90,34 @@ class Panes(State):
 
 @dataclass(slots=True)
 class Board(State):
-    """Notices: name → (when posted, text, when it ends)."""
+    """Notices: name → (when posted, text, when it ends), in the order of posting."""
 
     notices: dict[str, tuple[int, str, int]] = field(default_factory=dict)
+    ends: list[tuple[int, str]] = field(default_factory=list)
+    """A heap of when each ends; of one that was posted again the earlier end stays in it, unheeded."""
     latest: int = 0
 
     def post(self, op: Post, at: int) -> Done:
         """Put up or replace one; clear some away that have ended."""
         now = self.latest = max(at, self.latest)
-        self.notices[op.name] = (now, op.text, now + micros(op.ttl))
-        ended = sorted((end, name) for name, (_, _, end) in self.notices.items() if end <= now)
-        for _, name in ended[:MOST_SWEPT]:
-            del self.notices[name]
+        until = now + micros(op.ttl)
+        self.notices.pop(op.name, None)
+        self.notices[op.name] = (now, op.text, until)
+        heappush(self.ends, (until, op.name))
+        swept = 0
+        while swept < MOST_SWEPT and self.ends and self.ends[0][0] <= now:
+            end, name = heappop(self.ends)
+            held = self.notices.get(name)
+            if held is not None and held[2] == end:
+                del self.notices[name]
+                swept += 1
         return DONE
 
     def read(self, op: ReadPosts, at: int) -> Posts:
         """Those that were posted since."""
         now, since = max(at, self.latest), micros(op.since)
-        changed = sorted((posted, name) for name, (posted, _, _) in self.notices.items())
-        found = [(posted, name) for posted, name in changed if posted >= since][:POSTS_MAX]
+        changed = takewhile(lambda one: one[1][0] >= since, reversed(self.notices.items()))
+        found = sorted([(posted, name) for name, (posted, _, _) in changed])[:POSTS_MAX]
         until = found[-1][0] if len(found) == POSTS_MAX else now
         posts = [(name, *self.notices[name][1:]) for _, name in found]
         told = [(name, text, end / 1e6) for name, text, end in posts if end > now]
