@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import os
 import traceback
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from importlib import metadata
 from pathlib import Path
@@ -21,6 +21,8 @@ from proxy.admin.boards import board_routes
 from proxy.admin.explanations import explanation_routes
 from proxy.admin.health import Readiness, health_app
 from proxy.background import REVOKED
+from proxy.campaigns.joiner import Joiner
+from proxy.campaigns.naming import Named
 from proxy.classifier import Result
 from proxy.client.accounts import Accounts, load_accounts
 from proxy.clock import Clock, SystemClock, utc
@@ -119,6 +121,7 @@ class App:
         line = self._make_line()
         self._pipeline, self._judge = line.pipeline, line.judge
         self.bans, self.allowances, self.background = line.bans, line.allowances, line.background
+        self.campaigns = line.campaigns
         listener = Listener(
             self._pipeline.run,
             self._reject,
@@ -301,11 +304,32 @@ class App:
             underway=self._underway,
             on_fault=self._task_fault,
             files=files,
-            boards=(self.bans, self.allowances, self.background.board),
+            boards=(
+                self.bans,
+                self.allowances,
+                self.background.board,
+                self.campaigns.board,
+                self.campaigns.verdicts,
+            ),
             renew_leases=self._judge.renew_leases,
             lists=lambda: self.lists.look(self._pipeline.policy.lists),
         )
-        task = asyncio.create_task(self._upkeep.run(), name="upkeep")
+        joiner = Joiner(
+            self._store,
+            self._clock,
+            self.campaigns,
+            request_id(self._clock.now()),
+            common=self.background.background,
+            on_campaign=self._campaign_found,
+        )
+        self._keep_running(self._upkeep.run(), "upkeep")
+        self._keep_running(
+            joiner.run(lambda: self._pipeline.policy.links, self._task_fault), "campaigns"
+        )
+
+    def _keep_running(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        """A task that ends with the process."""
+        task = asyncio.create_task(work, name=name)
 
         async def end() -> None:
             task.cancel()
@@ -388,6 +412,19 @@ class App:
         else:
             self._log.say("classifier_down", reason=reason)
 
+    def _campaign_found(self, named: Named) -> None:
+        members = named.group.members
+        self._log.say(
+            "campaign",
+            campaign=named.name,
+            members=len(members),
+            suspected=sum(member.suspected for member in members),
+            families=sorted({reason.family for one in members for reason in one.reasons}),
+            signals=sorted({reason.signal for one in members for reason in one.reasons}),
+            since=utc(named.group.since),
+            merged=list(named.merged),
+        )
+
     def _store_state(self, state: State, reason: str) -> None:
         self.readiness.note("store", state)
         if state == "ok":
@@ -396,10 +433,13 @@ class App:
             self._log.say(f"store_{state}", reason=reason)
 
     def _noticed(self, board: Board, notice: Notice, stands: bool) -> None:
+        if board == "campaigns":
+            return  # thousands of members join at once: the joiner tells of the campaign
         names = {
             "bans": ("ban_lifted", "banned"),
             "allowances": ("allowance_lifted", "allowed"),
             "background": ("common_revoked", "common_learnt"),
+            "verdicts": ("verdict_lifted", "verdict"),
         }
         self._log.say(
             names[board][stands and notice.by != REVOKED],

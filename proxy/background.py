@@ -33,6 +33,10 @@ class Background:
         notice = self.board.of(f"template:{template}")
         return notice is not None and notice.by != REVOKED
 
+    def background(self, thing: str) -> bool:
+        """Whether what accounts share is a template that is common."""
+        return thing.startswith("template:") and self.common(thing.removeprefix("template:"))
+
     def learn(self, learnt: Learnt, by: str) -> None:
         """Take a template for common from now on, unless that is known, or taken back."""
         if self.board.of(learnt.subject) is None:

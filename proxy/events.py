@@ -16,6 +16,7 @@ from proxy.clock import utc
 from proxy.decision import RuleFinding, Verb
 from proxy.dialects.base import ReplyReader
 from proxy.facts import Ask, Client, Signals
+from proxy.judgement import Judgement
 from proxy.outcome import usage_of
 from proxy.passage import Progress
 from proxy.policy.suspicion import Standing
@@ -130,6 +131,7 @@ FIELDS: Final[dict[str, tuple[str, str]]] = {
         ),
     ),
     "exempted_by": ("list", "exemptions that spoke"),
+    "campaign": ("text", "campaign that the account is a member of"),
     "allowance": ("text", "why an operator allows this account everything, and until when"),
     "suspicion": (
         "object",
@@ -246,6 +248,13 @@ OTHER_EVENTS: Final[dict[str, tuple[Level, str, tuple[str, ...]]]] = {
         _NOTICE,
     ),
     "common_revoked": ("info", "an operator takes that back", _NOTICE),
+    "campaign": (
+        "warning",
+        "accounts have been found to belong together, or many more of them",
+        ("campaign", "members", "suspected", "families", "signals", "since", "merged"),
+    ),
+    "verdict": ("info", "an operator says that an account is `apart`, or `confirmed`", _NOTICE),
+    "verdict_lifted": ("info", "an operator takes that back", _NOTICE),
     "accepted_keys_full": (
         "warning",
         "upstream accepted more new keys than `limits.accepted_keys` or their network may have",
@@ -508,8 +517,7 @@ def _add_judgement(event: Event, visit: Visit) -> None:
     if judgement.allowance is not None:
         allowance = judgement.allowance
         event["allowance"] = f"{allowance.because} (until {utc(allowance.ends)})"
-    if judgement.standings:
-        event["suspicion"] = _suspicion(judgement.standings)
+    _add_standing(event, judgement)
     if judgement.exempted_by:
         event["exempted_by"] = list(judgement.exempted_by[:MAX_LIST])
     if judgement.expression_errors:
@@ -517,6 +525,13 @@ def _add_judgement(event: Event, visit: Visit) -> None:
         event["expression_errors"] = dict(errors)
     if judgement.no_subject:
         event["no_subject"] = list(judgement.no_subject[:MAX_LIST])
+
+
+def _add_standing(event: Event, judgement: Judgement) -> None:
+    if judgement.campaign is not None:
+        event["campaign"] = judgement.campaign
+    if judgement.standings:
+        event["suspicion"] = _suspicion(judgement.standings)
 
 
 def _suspicion(standings: Sequence[Standing]) -> dict[str, Any]:

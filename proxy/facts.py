@@ -357,12 +357,18 @@ class Facts:
     """What the policy's expressions make of these facts; shared by all of its rules."""
     lists: Mapping[str, ListTable] | None = None
     """The store's lists, by their names, as they stood when the request was judged."""
+    campaign: str | None = None
+    """Name of the campaign that the account is a member of, `cmp_…`."""
 
     def judged_with(
-        self, evaluation: Evaluation | None, lists: Mapping[str, ListTable] | None
+        self,
+        evaluation: Evaluation | None,
+        lists: Mapping[str, ListTable] | None,
+        campaign: str | None,
     ) -> Facts:
-        """The same facts, with what the policy in force looks at them by."""
-        return Facts(*_OWN(self), evaluation, lists)  # type: ignore[call-arg]  # all but these two
+        """The same facts, with what the policy in force looks at them by, and what is known by now."""
+        own = _OWN(self)
+        return Facts(*own, evaluation, lists, campaign)  # type: ignore[call-arg]  # all but these
 
 
-_OWN: Final = attrgetter(*[field.name for field in fields(Facts)][:-2])
+_OWN: Final = attrgetter(*[field.name for field in fields(Facts)][:-3])

@@ -15,6 +15,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from proxy.background import Background
+from proxy.campaigns.members import Campaigns, staggered
+from proxy.campaigns.report import TieReports
 from proxy.clock import Clock, utc
 from proxy.counters.bounds import SubjectBounds
 from proxy.counters.protocol import (
@@ -53,7 +55,7 @@ from proxy.policy.select import Selected, Stage, select
 from proxy.rules.base import RuleKind
 from proxy.rules.subjects import BANNABLE, FROM_BODY, SUBJECTS, banned_as
 
-_VOUCHED = ("api_key:", "account:")
+_VOUCHED = ("api_key:", "account:", "campaign:")
 """Subjects that nobody invents where a file, a gateway or the upstream vouches for the key."""
 
 _OF_BODY = tuple(name for name in BANNABLE if name in FROM_BODY)
@@ -83,6 +85,9 @@ class Judge:
         allowances: Notices,
         background: Background,
         lists: Callable[[], Tables] = dict,
+        *,
+        campaigns: Campaigns,
+        reports: TieReports,
     ) -> None:
         self._store = store
         self._bounds = bounds
@@ -93,6 +98,8 @@ class Judge:
         self._allowances = allowances
         self._background = background
         self._lists = lists
+        self._campaigns = campaigns
+        self._reports = reports
         self._recent = Recent()
         self._leases = HeldLeases()
 
@@ -109,6 +116,7 @@ class Judge:
             if not judgement.watches:
                 return
         facts = self._equipped(policy, facts)
+        judgement.campaign = facts.campaign
         try:
             await self._selected(judgement, facts, stage, now)
         finally:
@@ -116,11 +124,17 @@ class Judge:
                 judgement.expression_errors |= facts.evaluation.failures
 
     def _equipped(self, policy: Policy, facts: Facts) -> Facts:
-        """The facts with what the policy's expressions and lists need besides."""
-        if policy.sight is None and not policy.lists:
+        """The facts with what the policy's expressions and lists need besides, and its campaign."""
+        campaign = self._campaign(facts)
+        if policy.sight is None and not policy.lists and campaign is None:
             return facts
         evaluation = Evaluation(policy.sight, facts) if policy.sight is not None else None
-        return facts.judged_with(evaluation, self._lists())
+        return facts.judged_with(evaluation, self._lists(), campaign)
+
+    def _campaign(self, facts: Facts) -> str | None:
+        if not self._campaigns.board:
+            return None
+        return self._campaigns.of(SUBJECTS["account"](facts))
 
     async def _selected(self, judgement: Judgement, facts: Facts, stage: Stage, now: float) -> None:
         """Run the rules of one stage that apply."""
@@ -146,6 +160,8 @@ class Judge:
         """What the rules say of their readings."""
         new: list[tuple[RuleKind, Finding]] = []
         for rule, _, ops, readings in counted:
+            if rule.links and (rule.mode == "enforce" or judgement.watches):
+                self._reports.report(rule.ties(facts, ops, readings))
             if rule.learns and (learnt := rule.learnt(facts, readings)) is not None:
                 self._background.learn(learnt, rule.name)
             finding = rule.judge(facts, readings)
@@ -191,7 +207,9 @@ class Judge:
             raised = [
                 Raise(subject, "score", _level_name(rule, watches), rule.score or 0.0, half_life)
                 for rule in scored
-                for _, subject in self._suspects(policy, facts, "all", now)
+                for name, subject in self._suspects(policy, facts, "all", now)
+                # One member's doing is not the group's.
+                if name != "campaign" or "campaign" in rule.per
             ]
             settle = self._settle_locally if judgement.store == "local" else self._settle
             settle(raised)
@@ -205,7 +223,11 @@ class Judge:
             ban = self._bans.of(subject)
             if ban is not None:
                 return ban
-        return None
+        campaign = self._campaign(facts)
+        if campaign is None or (ban := self._bans.of(f"campaign:{campaign}")) is None:
+            return None
+        due = ban.since + staggered(str(facts.client.account))
+        return ban if self._clock.now() >= due else None
 
     def _suspects(
         self, policy: Policy, facts: Facts, stage: Stage, now: float

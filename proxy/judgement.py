@@ -53,6 +53,8 @@ class Judgement:
     """How the suspicion's subjects stood when the request came."""
     allowance: Notice | None = None
     """An operator's word that this account is to be left alone for a while."""
+    campaign: str | None = None
+    """The campaign that the account is a member of."""
     no_subject: tuple[str, ...] = ()
     exempted_by: tuple[str, ...] = ()
     expression_errors: dict[str, str] = field(default_factory=dict)

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from proxy import assembly
 from proxy.background import Background
 from proxy.batches import BatchBook
+from proxy.campaigns.members import Campaigns
+from proxy.campaigns.report import TieReports
 from proxy.classify import Classification, Question
 from proxy.client.accounts import Accounts
 from proxy.client.identity import Identifier
@@ -67,6 +69,7 @@ class Line:
     bans: Notices
     allowances: Notices
     background: Background
+    campaigns: Campaigns
 
 
 def make_line(
@@ -81,8 +84,11 @@ def make_line(
     """All stages, joined; nothing of it needs a loop."""
     settings, secret, clock = around.settings, around.secret, around.clock
     settle, settle_locally = around.settle, around.settle_locally
-    bans, allowances, common = (Notices(name, clock, settle, around.on_notice) for name in _BOARDS)
+    bans, allowances, common, members, verdicts = (
+        Notices(name, clock, settle, around.on_notice) for name in _BOARDS
+    )
     background = Background(common)
+    campaigns = Campaigns(members, verdicts, clock)
     proven = ProvenKeys()
     identifier = assembly.make_identifier(
         settings, secret, accounts, proven, networks, only_known=credential is not None
@@ -97,6 +103,8 @@ def make_line(
         allowances,
         background,
         around.lists,
+        campaigns=campaigns,
+        reports=TieReports(clock, settle),
     )
     ask_usage = settings.upstream.usage == "ask"
     pipeline = Pipeline(
@@ -124,7 +132,7 @@ def make_line(
         if ask_classifier is None
         else Classification(ask_classifier, settle, settle_locally),
     )
-    return Line(pipeline, judge, identifier, bans, allowances, background)
+    return Line(pipeline, judge, identifier, bans, allowances, background, campaigns)
 
 
-_BOARDS: tuple[Board, ...] = ("bans", "allowances", "background")
+_BOARDS: tuple[Board, ...] = ("bans", "allowances", "background", "campaigns", "verdicts")

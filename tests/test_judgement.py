@@ -23,6 +23,7 @@ from proxy.notices import Notices
 from proxy.policy.load import parse
 from proxy.policy.model import Policy
 from tests.policy.facts import facts
+from tests.support.campaigns import no_campaigns
 
 NOW = 1_700_000_000.0
 
@@ -72,6 +73,7 @@ class Bench:
             self.bans,
             self.allowances,
             self.background,
+            **no_campaigns(self.clock),
         )
 
     async def __call__(self, policy: Policy, *, shadow: bool = False, **client: Any) -> Judgement:

@@ -23,6 +23,7 @@ from proxy.policy.model import Policy
 from proxy.policy.select import Stage
 from tests.counters.stores import StillClock
 from tests.policy.facts import facts
+from tests.support.campaigns import no_campaigns
 
 
 class Failing(MemoryStore):
@@ -57,7 +58,13 @@ class Bench:
             Background(Notices("background", self.clock, list)),
         )
         self.judge = Judge(
-            self.store, SubjectBounds(), self.clock, self.central.put, self.own.put, *boards
+            self.store,
+            SubjectBounds(),
+            self.clock,
+            self.central.put,
+            self.own.put,
+            *boards,
+            **no_campaigns(self.clock),
         )
 
     async def __call__(

@@ -9,7 +9,7 @@ that still stand: they are the state, and nothing is lost with a process.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from proxy.campaigns.joining import LEAST_MEMBERS, join
@@ -19,13 +19,23 @@ from proxy.campaigns.report import SUBJECT, TIES, tie_of
 from proxy.campaigns.ties import TieBook
 from proxy.clock import Clock
 from proxy.counters.protocol import POSTS_MAX, Held, Lease, Posts, ReadPosts, Store
+from proxy.errors import StoreError
 
 LEASE_S: Final = 30.0
 """A replica that has died is followed after so long."""
 EVERY_S: Final = 15.0
 """How often ties are looked at."""
+GROWN: Final = 1.5
+"""A campaign that is larger than it was told to be by this factor is told again."""
 SHARE: Final = 20
 """Joining takes at most one part in so many of a replica's time."""
+
+Aside = Callable[[Callable[[], list[Named]]], Awaitable[list[Named]]]
+
+
+async def at_once(work: Callable[[], list[Named]]) -> list[Named]:
+    """Does work where it is asked for: in a replay nothing runs aside."""
+    return work()
 
 
 class Joiner:
@@ -40,19 +50,42 @@ class Joiner:
         *,
         common: Callable[[str], bool] = lambda _thing: False,
         least_members: int = LEAST_MEMBERS,
+        aside: Aside = asyncio.to_thread,
+        on_campaign: Callable[[Named], None] = lambda _named: None,
     ) -> None:
-        """`replica` is a name that no other has; `common` says which things are background."""
+        """`replica` is a name that no other has; `common` says which things are background; `aside` has
+        work done that takes seconds; `on_campaign` hears of each one that is new or has grown by half."""
         self._store = store
         self._clock = clock
         self._campaigns = campaigns
         self._replica = replica
         self._common = common
         self._least_members = least_members
+        self._aside = aside
+        self._on_campaign = on_campaign
+        self._told: dict[str, int] = {}
+        """Campaign → how many members it had when that was last told."""
         self._since = 0.0
         self._changed = False
         self.book = TieBook()
         self.leads = False
         """Whether this replica is the one that joins."""
+
+    async def run(
+        self, wanted: Callable[[], bool], on_fault: Callable[[BaseException], None]
+    ) -> None:
+        """Look again and again, as long as it is `wanted`, until it is cancelled."""
+        while True:
+            started = self._clock.monotonic()
+            try:
+                if wanted():
+                    await self.step()
+            except StoreError:
+                pass  # the next look will tell
+            except Exception as error:
+                on_fault(error)
+            took = self._clock.monotonic() - started
+            await asyncio.sleep(max(EVERY_S, took * SHARE))
 
     async def step(self) -> int:
         """Look once; how many accounts' places have changed. Raises StoreError."""
@@ -66,7 +99,7 @@ class Joiner:
         await self._read()
         if not self._changed:
             return 0
-        groups = await asyncio.to_thread(self.joined)
+        groups = await self._aside(self.joined)
         return self.publish(groups)
 
     def joined(self) -> list[Named]:
@@ -78,9 +111,21 @@ class Joiner:
     def publish(self, groups: list[Named]) -> int:
         """Put up who belongs to what; how many accounts' places have changed."""
         self._changed = False
+        self._tell(groups)
         members = (member.who for named in groups for member in named.group.members)
         ends = {who: max(tie.ends for tie in self.book.ties_of(who)) for who in members}
         return self._campaigns.publish(groups, ends)
+
+    def _tell(self, groups: list[Named]) -> None:
+        """Say which campaigns are new, or much larger than was said."""
+        told = self._told
+        self._told = {}
+        for named in groups:
+            size, before = len(named.group.members), told.get(named.name, 0)
+            if size > before * GROWN:
+                self._on_campaign(named)
+                before = size
+            self._told[named.name] = before
 
     async def _read(self) -> None:
         """Take in what was told since the last look, page by page."""

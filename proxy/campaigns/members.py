@@ -4,6 +4,7 @@ Which account belongs to which campaign: a board that every replica mirrors, so 
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
@@ -20,6 +21,16 @@ SUSPECTED: Final = "?"
 """Follows the campaign's name where an account is only suspected."""
 MOST_REASONS: Final = 6
 """Reasons that are kept of a member, the rarest things first."""
+
+STAGGER_S: Final = 600.0
+"""A campaign's ban reaches its members one by one within so long: not in one tick that would tell
+everybody who belongs together."""
+
+
+def staggered(account: str) -> float:
+    """Seconds after which a ban of its campaign reaches an account."""
+    drawn = hashlib.blake2b(account.encode("utf-8", "surrogatepass"), digest_size=4).digest()
+    return int.from_bytes(drawn, "big") / 2**32 * STAGGER_S
 
 
 @value

@@ -198,6 +198,11 @@ class Policy(BaseModel):
         return any(rule.estimates for rule in self.rules)
 
     @cached_property
+    def links(self) -> bool:
+        """Whether some rule ties accounts to what they share."""
+        return any(rule.links for rule in self.rules)
+
+    @cached_property
     def leases(self) -> bool:
         """Whether some rule holds slots."""
         return any(rule.leases for rule in self.rules)

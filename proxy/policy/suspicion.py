@@ -57,7 +57,8 @@ class Suspicion(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     subjects: Names = ("account",)
-    """Who is suspected: account, api_key, end_user, address, subnet; each for itself."""
+    """Who is suspected: account, api_key, end_user, address, subnet, campaign; each for itself. A campaign
+    is suspected by what rules find that count `per: campaign`, never by what one member does alone."""
     half_life: Duration = 6 * 3600.0
     """After so long without a new finding a level has halved."""
     thresholds: tuple[Threshold, ...] = ()
@@ -67,8 +68,6 @@ class Suspicion(BaseModel):
     @classmethod
     def _check_subjects(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         for at, name in enumerate(names):
-            if name == "campaign":
-                raise wrong("`campaign` is not supported by this version yet", (at,))
             if name not in BANNABLE:
                 message = f"must be one of {', '.join(BANNABLE)}"
                 raise wrong(message, (at,), nearest(name, BANNABLE))

@@ -17,6 +17,8 @@ from functools import partial
 from hashlib import blake2b
 from typing import Final
 
+from proxy.campaigns.joiner import Joiner, at_once
+from proxy.campaigns.members import Campaigns
 from proxy.client.accounts import Accounts
 from proxy.client.secret import Secret
 from proxy.counters.memory import MemoryStore
@@ -26,7 +28,7 @@ from proxy.edge.lanes import DelayLanes
 from proxy.line import Surroundings, make_line
 from proxy.networks.load import load_networks
 from proxy.networks.lookup import Networks
-from proxy.notices import Board, Notice
+from proxy.notices import Board, Notice, Notices
 from proxy.passage import Exchange
 from proxy.policy.model import Policy
 from proxy.replay.clock import VirtualClock
@@ -43,6 +45,8 @@ START: Final = 1_767_571_200.0
 """2026-01-05 00:00 UTC, a Monday: when a record begins that does not say."""
 MAX_COUNTERS: Final = 2_000_000
 """Entries of the counters' memory. Beyond it the quietest are forgotten, and that is said."""
+JOIN_S: Final = 600.0
+"""How often ties are joined; live it is every fifteen seconds."""
 RENEW_S: Final = 1.0
 """How often slots are renewed that requests hold, as live."""
 
@@ -107,6 +111,25 @@ class World:
         self._refusals = Refusals()
         self._order = InOrder()
         self._renewing = False
+        self._joiner = Joiner(
+            self._store,
+            self.clock,
+            self._line.campaigns,
+            "replay",
+            common=self._line.background.background,
+            aside=at_once,
+        )
+        self._joins_at = 0.0
+
+    @property
+    def campaigns(self) -> Campaigns:
+        """Who belongs together, as far as is known."""
+        return self._line.campaigns
+
+    @property
+    def bans(self) -> Notices:
+        """What is banned; an operator's ban may be put up between two records."""
+        return self._line.bans
 
     @property
     def counters_lost(self) -> int:
@@ -151,6 +174,9 @@ class World:
         if record.if_refused is not None and not self._refusals.holds(record.if_refused):
             self._order.put(Result(record, skipped=True))
             return self._order.ready()
+        if self.policy.links and record.t >= self._joins_at:
+            self._joins_at = record.t + JOIN_S
+            self._join()
         self._begin(record)
         if self.policy.leases and not self._renewing:
             self._renewing = True
@@ -188,6 +214,7 @@ class World:
             result.reason = visit.refusal.reason
         if visit.judgement is not None:
             result.standings = visit.judgement.standings
+            result.campaign = visit.judgement.campaign
         if not refused and answered is not None:
             result.delay_s = visit.delayed_s + answered.paced_s
             result.output_tokens = answered.tokens
@@ -209,6 +236,17 @@ class World:
         self._renewing = self._line.judge.holds_leases
         if self._renewing:
             self._scheduler.call_at(self.clock.at + RENEW_S, self._renew)
+
+    def _join(self) -> None:
+        """Make campaigns out of the ties so far, as one replica does live."""
+        step = self._joiner.step()
+        try:
+            step.send(None)
+        except StopIteration:
+            self._settle()
+            return
+        step.close()
+        raise RuntimeError("joining cannot wait in a replay")
 
     def _key_refused(self) -> None:
         self.keys_full += 1

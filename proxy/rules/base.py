@@ -121,8 +121,6 @@ class RuleKind(BaseModel):
     @classmethod
     def _check_per(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for at, name in enumerate(value):
-            if name == "campaign":
-                raise wrong(f"`{name}` is not supported by this version yet", (at,))
             if name not in SUBJECTS:
                 message = f"must be one of {', '.join(SUBJECTS)}"
                 raise wrong(message, (at,), nearest(name, SUBJECTS))

@@ -104,6 +104,7 @@ SUBJECTS: Final[dict[str, SubjectOf]] = {
     "ja4": _ja4,
     "model": _model,
     "template": _template,
+    "campaign": lambda facts: None if facts.campaign is None else f"campaign:{facts.campaign}",
 }
 """What `per:` may name."""
 
@@ -138,7 +139,7 @@ def kind_of(subject: str) -> str:
     return ",".join(ends)
 
 
-BANNABLE: Final = ("account", "address", "api_key", "end_user", "subnet")
+BANNABLE: Final = ("account", "address", "api_key", "campaign", "end_user", "subnet")
 """Subjects that may be banned or carry suspicion: those that a request has whatever it asks, and that
 nobody else can put on like a coat."""
 
@@ -146,6 +147,7 @@ KEY_ID: Final = re.compile(r"key_[a-z2-7]{16}").fullmatch
 """Whether a text has the form of a key's id."""
 
 _TEMPLATE = re.compile(r"tpl_[0-9a-f]{16}").fullmatch
+_CAMPAIGN = re.compile(r"cmp_[a-z2-7]{16}").fullmatch
 _ENCODED = re.compile(r"(?:[A-Za-z0-9._:/@+-]|%[0-9A-F]{2}){1,64}").fullmatch
 
 
@@ -175,21 +177,18 @@ def read_subject(text: str, allowed: tuple[str, ...] = BANNABLE) -> str:
     kind, _, value = text.partition(":")
     if bar or kind not in allowed or kind == "end_user" or not value:
         raise ValueError(f"A subject is one of {known}")
-    match kind:
-        case "template":
-            if not _TEMPLATE(value):
-                raise ValueError("A template is named as events show it, `template:tpl_…`.")
-            return f"template:{value}"
-        case "account":
-            return f"account:{_kept(value)}"
-        case "api_key":
-            if not KEY_ID(value):
-                raise ValueError("An API key is named by its id (`key_…`), never by itself.")
-            return f"api_key:{value}"
-        case "address":
-            return f"address:{_address(value)}"
-        case _:
-            return f"subnet:{_network(value)}"
+    return f"{kind}:{_READERS[kind](value)}"
+
+
+def _named(form: Callable[[str], object], complaint: str) -> Callable[[str], str]:
+    """Reads names that we have made ourselves."""
+
+    def read(value: str) -> str:
+        if not form(value):
+            raise ValueError(complaint)
+        return value
+
+    return read
 
 
 def _kept(value: str) -> str:
@@ -211,3 +210,14 @@ def _network(value: str) -> str:
         return str(ipaddress.ip_network(value))
     except ValueError:
         raise ValueError("A subnet is written as `203.0.113.0/24`.") from None
+
+
+_READERS: Final[dict[str, Callable[[str], str]]] = {
+    "account": _kept,
+    "address": _address,
+    "api_key": _named(KEY_ID, "An API key is named by its id (`key_…`), never by itself."),
+    "campaign": _named(_CAMPAIGN, "A campaign is named as events show it, `campaign:cmp_…`."),
+    "subnet": _network,
+    "template": _named(_TEMPLATE, "A template is named as events show it, `template:tpl_…`."),
+}
+"""How operators write a subject's value → as counters name it."""

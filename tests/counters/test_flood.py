@@ -23,6 +23,7 @@ from proxy.policy.load import load
 from proxy.policy.shipped import shipped
 from tests.policy.facts import facts
 from tests.redis_servers import RedisServer, redis_server
+from tests.support.campaigns import no_campaigns
 
 from .stores import StillClock, redis_store
 
@@ -66,7 +67,15 @@ class Line:
         put = self.settled.extend
         boards = [Notices(name, clock, put) for name in ("bans", "allowances", "background")]
         self.judge = Judge(
-            self.store, self.bounds, clock, put, put, boards[0], boards[1], Background(boards[2])
+            self.store,
+            self.bounds,
+            clock,
+            put,
+            put,
+            boards[0],
+            boards[1],
+            Background(boards[2]),
+            **no_campaigns(clock),
         )
 
     async def flood(self, policy_name: str, numbers: range) -> None:
