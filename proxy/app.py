@@ -314,7 +314,7 @@ class App:
             renew_leases=self._judge.renew_leases,
             lists=lambda: self.lists.look(self._pipeline.policy.lists),
         )
-        joiner = Joiner(
+        self.joiner = Joiner(
             self._store,
             self._clock,
             self.campaigns,
@@ -324,7 +324,7 @@ class App:
         )
         self._keep_running(self._upkeep.run(), "upkeep")
         self._keep_running(
-            joiner.run(lambda: self._pipeline.policy.links, self._task_fault), "campaigns"
+            self.joiner.run(lambda: self._pipeline.policy.links, self._task_fault), "campaigns"
         )
 
     def _keep_running(self, work: Coroutine[Any, Any, None], name: str) -> None:

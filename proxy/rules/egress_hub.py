@@ -13,7 +13,7 @@ network, within the window are tied to it.
 It links, and judges nobody: see [campaigns](../campaigns.md). An account's end users do not choose the
 address that its software calls from.
 
-Blind spot: residential proxies give each account addresses of its own.
+Blind spot: residential proxies give each account addresses of its own, and nobody sees whose they are.
 
 False positives: offices, campuses, mobile carriers and clouds' shared exits. Address alone joins
 nobody; networks that the account declares are not counted.

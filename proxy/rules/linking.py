@@ -41,7 +41,7 @@ class Linking(RuleKind):
     @classmethod
     def _links_accounts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if value != ("account",):
-            raise wrong("only `account` is linked")
+            raise wrong("must be `account`: accounts are what it links")
         return value
 
     def ties(self, facts: Facts, ops: Sequence[Op], readings: Sequence[Reading]) -> tuple[Tie, ...]:

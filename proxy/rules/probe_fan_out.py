@@ -12,7 +12,7 @@ model name". Accounts that send the same body with so short a prompt within the 
 It links, and judges nobody: see [campaigns](../campaigns.md). The whole body belongs to it, which an
 account's end users do not write.
 
-Blind spot: random probes, and probes hours apart.
+Blind spot: probes with something random in them, and keys that are tested hours apart from each other.
 
 False positives: a popular SDK's first example, run by many in the same minutes. It is one tie, and
 needs a second family.

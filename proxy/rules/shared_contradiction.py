@@ -12,7 +12,7 @@ contradiction under the same fingerprint are tied to it.
 It links, and judges nobody: see [campaigns](../campaigns.md). An account's end users do not write its
 requests.
 
-Blind spot: full imitation shows no contradiction.
+Blind spot: full imitation shows no contradiction, and the best of relays copy an SDK to the letter.
 
 False positives: customers' own gateways and one balancer in front of all (set `header_evidence: off`
 then).

@@ -12,7 +12,7 @@ told](../signals.md#prompts-that-say-nearly-the-same)) are tied to the question.
 It links, and judges nobody: see [campaigns](../campaigns.md). End users ask questions, so what they
 share alone joins no accounts.
 
-Blind spot: a list that is dealt out without any repeat overlaps nowhere.
+Blind spot: a list that is dealt out without any repeat overlaps nowhere, and paraphrases do not meet.
 
 False positives: what the whole world asks today, and exercises of one class. Very common questions are
 shared by too many accounts to tell anything and link last.

@@ -11,7 +11,7 @@ Accounts whose requests have the same shape are tied to it.
 
 It links, and judges nobody: see [campaigns](../campaigns.md). An account's end users choose none of it.
 
-Blind spot: who draws parameters anew for each account has as many shapes.
+Blind spot: who draws parameters anew for each account, or each request, has as many shapes.
 
 False positives: an SDK's defaults are the shape of thousands who share nothing else: a request without
 any parameter of its own has none here. Popular apps have a shape; without a second family it joins

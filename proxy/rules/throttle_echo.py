@@ -12,7 +12,7 @@ the window is tied to them.
 It links, and judges nobody: see [campaigns](../campaigns.md). The whole body belongs to it, which an
 account's end users do not write.
 
-Blind spot: who waits longer, jitters the body or does not retry shows none.
+Blind spot: who waits longer than the window, changes a byte of the body or does not retry shows none.
 
 False positives: one customer's own keys, where no accounts file says that they are one account's.
 Bodies with less than `min_bytes` are not looked at: everybody's first test is the same.

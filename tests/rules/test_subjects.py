@@ -116,7 +116,10 @@ def test_what_asks_for_the_body_says_so() -> None:
     known = replace(
         facts(None, asn=64496, country="CH", network_kind="isp", ja4="t13d"), end_user=None
     )
-    assert {name for name, of in SUBJECTS.items() if of(known) is None} == FROM_BODY
+    absent = {name for name, of in SUBJECTS.items() if of(known) is None}
+    assert absent == {*FROM_BODY, "campaign"}
+    member = replace(known, campaign="cmp_a")
+    assert SUBJECTS["campaign"](member) == "campaign:cmp_a"
 
 
 @pytest.mark.parametrize(

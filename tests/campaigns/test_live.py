@@ -1,0 +1,70 @@
+"""Over real sockets and a real Redis: accounts on one replica, joined by it, known on the other."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+from tests.redis_servers import RedisServer
+from tests.support.inside import Inside, excise_inside, post
+from tests.support.raw_upstream import plain, raw_upstream, replying
+
+POLICY = """
+version: 1
+keys: {missing: block, unknown: allow}
+rules:
+  - {name: same-hand, kind: shared_shape, min_accounts: 5}
+  - {name: one-exit, kind: egress_hub, window: 1h, min_accounts: 5}
+  - {name: together, kind: rate_limit, per: campaign, limit: 1/hour, burst: 1, action: throttle}
+"""
+KEYS = [f"sk-campaign-{number}" for number in range(6)]
+
+
+def ask(key: str) -> bytes:
+    body = {"model": "m", "temperature": 0.93, "messages": [{"role": "user", "content": "Go on"}]}
+    return post(json.dumps(body).encode(), headers=(f"Authorization: Bearer {key}",))
+
+
+async def answered(excise: Inside, keys: list[str]) -> list[int]:
+    return [(await excise.exchange(ask(key)))[0] for key in keys]
+
+
+def known(excise: Inside) -> bool:
+    return len(excise.app.campaigns.names()) == len(KEYS)
+
+
+async def leading(excise: Inside) -> bool:
+    await excise.app.joiner.step()
+    return excise.app.joiner.leads
+
+
+async def test_a_campaign_is_found_on_one_replica_and_counted_on_both(
+    tmp_path: Path, shared_redis: RedisServer
+) -> None:
+    shared = {"redis_url": shared_redis.url, "secret": "campaigns-0123456789abcdef"}
+    for name in "ab":
+        (tmp_path / name).mkdir()
+    with shared_redis.client() as client:
+        client.flushall()
+    async with (
+        raw_upstream(replying(plain())) as upstream,
+        excise_inside(tmp_path / "a", upstream.url, POLICY, **shared) as one,
+        excise_inside(tmp_path / "b", upstream.url, POLICY, **shared) as two,
+    ):
+        for _ in range(3):
+            assert set(await answered(one, KEYS)) == {200}
+        leads = one if await leading(one) else two
+        async with asyncio.timeout(10):
+            while await leads.app.joiner.step() < len(KEYS):  # noqa: ASYNC110 -- nobody is told
+                await asyncio.sleep(0.05)  # settlements are on their way
+        told = await leads.log.wait_for("campaign")
+        assert (told["members"], told["suspected"]) == (len(KEYS), 0)
+        assert told["families"] == ["client", "network"]
+        async with asyncio.timeout(10):
+            while not (known(one) and known(two)):  # noqa: ASYNC110 -- boards are read once a second
+                await asyncio.sleep(0.05)
+        statuses = await answered(one, KEYS[:1]) + await answered(two, KEYS[1:])
+        assert statuses.count(200) == 1
+        assert statuses.count(429) == len(KEYS) - 1
+        assert (await two.log.wait_for(decision="throttle"))["campaign"] == told["campaign"]
