@@ -23,7 +23,7 @@ import redis
 
 from bench.every_kind import every_pack, everything
 from bench.processes import LOAD_CORE, free_port, started
-from proxy.counters.protocol import NOVEL_BITS, Op, Raise
+from proxy.counters.protocol import NOVEL_BITS, Op, Raise, Seen
 from proxy.counters.redis import RedisStore
 from proxy.facts import Ask, Client, Facts, Outcome, Route, Signals, Usage
 from proxy.policy.load import load
@@ -33,8 +33,18 @@ from proxy.policy.shipped import shipped
 START = 1_700_000_000.0
 OWNER = f"key_{0:016d}"
 SERVED = Outcome(refused=False, served=True, usage=Usage(input_tokens=200, output_tokens=150))
-COUNTS_NOTHING = {"datacenter_ip", "listed"}
-"""Kinds that judge a request by itself."""
+COUNTS_NOTHING = {
+    "datacenter_ip",
+    "listed",
+    "egress_hub",
+    "probe_fan_out",
+    "shared_contradiction",
+    "shared_prompt",
+    "shared_shape",
+    "shared_template",
+    "throttle_echo",
+}
+"""Kinds that judge a request by itself, or count what is shared and not who shares it."""
 TERMS = (
     ("reasoning", (("reasoning", 9.0),)),
     ("topics", (("biology", 9.0), ("chemistry", 9.0), ("nuclear", 9.0), ("ai_development", 9.0))),
@@ -66,6 +76,9 @@ def requests_of(count: int) -> Iterator[Facts]:
             contradictions=("headers",),
             chunks=(number * 6151 % NOVEL_BITS, number * 12_289 % NOVEL_BITS),
             terms=tuple((f"library/lexicons/{name}", found) for name, found in TERMS),
+            overlap=f"{number:016x}",
+            shape=f"shp_{0:016x}",
+            body=f"{number:016x}",
             marks=(("relays", ("one-api",)), ("pipelines", ("distilabel",))),
         )
         ask = Ask(
@@ -109,6 +122,8 @@ async def fill(url: str, policy: Policy, count: int) -> None:
             if rule.applies is not None and not rule.applies(facts):
                 continue
             ops = rule.counters(facts, subject)
+            if ops and isinstance(ops[0], Seen):
+                continue  # an entry of the thing that accounts share, and of none of them
             readings = await store.apply(ops, START - seconds)
             if rule.settles:
                 settled = rule.settle(facts, ops, readings, SERVED)

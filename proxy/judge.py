@@ -27,9 +27,11 @@ from proxy.counters.protocol import (
     Reading,
     ReadScore,
     Scores,
+    Seen,
     undo,
 )
 from proxy.counters.recent import Recent
+from proxy.counters.repeats import Repeats
 from proxy.counters.resilient import ResilientStore
 from proxy.decision import Evidence, Finding, RuleFinding, Verb
 from proxy.errors import Refusal, StoreError
@@ -101,6 +103,7 @@ class Judge:
         self._campaigns = campaigns
         self._reports = reports
         self._recent = Recent()
+        self._repeats = Repeats()
         self._leases = HeldLeases()
 
     async def judge(self, judgement: Judgement, facts: Facts, stage: Stage) -> None:
@@ -370,7 +373,10 @@ class Judge:
         known: dict[str, str] = {}
         for one in selected:
             ops = one.ops
-            if ops:
+            first = ops[0].__class__ if ops else None
+            if first is Seen and not self._repeats.again(f"{ops[0].subject} {ops[0].key}"):
+                ops = ()  # what comes once is worth no entry
+            elif ops and first is not ReadScore:  # to read makes nothing that is to be bounded
                 subject = ops[0].subject  # as a rule all of a rule's counters are of one subject
                 allowed = known.get(subject)
                 if allowed is None:
