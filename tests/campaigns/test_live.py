@@ -56,7 +56,7 @@ async def test_a_campaign_is_found_on_one_replica_and_counted_on_both(
             assert set(await answered(one, KEYS)) == {200}
         leads = one if await leading(one) else two
         async with asyncio.timeout(10):
-            while not known(leads):  # noqa: ASYNC110 -- settlements are on their way
+            while not known(leads):
                 await leads.app.joiner.step()
                 await asyncio.sleep(0.05)
         told = await leads.log.wait_for("campaign")
