@@ -132,6 +132,7 @@ FIELDS: Final[dict[str, tuple[str, str]]] = {
     ),
     "exempted_by": ("list", "exemptions that spoke"),
     "campaign": ("text", "campaign that the account is a member of"),
+    "ties": ("list", "rules that tied the account to something that others share, in shadow too"),
     "allowance": ("text", "why an operator allows this account everything, and until when"),
     "suspicion": (
         "object",
@@ -530,6 +531,8 @@ def _add_judgement(event: Event, visit: Visit) -> None:
 def _add_standing(event: Event, judgement: Judgement) -> None:
     if judgement.campaign is not None:
         event["campaign"] = judgement.campaign
+    if judgement.ties:
+        event["ties"] = list(judgement.ties[:MAX_LIST])
     if judgement.standings:
         event["suspicion"] = _suspicion(judgement.standings)
 

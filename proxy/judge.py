@@ -163,8 +163,10 @@ class Judge:
         """What the rules say of their readings."""
         new: list[tuple[RuleKind, Finding]] = []
         for rule, _, ops, readings in counted:
-            if rule.links and (rule.mode == "enforce" or judgement.watches):
-                self._reports.report(rule.ties(facts, ops, readings))
+            if rule.links and (ties := rule.ties(facts, ops, readings)):
+                judgement.ties += (rule.name,)
+                if rule.mode == "enforce" or judgement.watches:
+                    self._reports.report(ties)
             if rule.learns and (learnt := rule.learnt(facts, readings)) is not None:
                 self._background.learn(learnt, rule.name)
             finding = rule.judge(facts, readings)

@@ -55,6 +55,8 @@ class Judgement:
     """An operator's word that this account is to be left alone for a while."""
     campaign: str | None = None
     """The campaign that the account is a member of."""
+    ties: tuple[str, ...] = ()
+    """Rules that have tied the account to something that others share, in force or in shadow."""
     no_subject: tuple[str, ...] = ()
     exempted_by: tuple[str, ...] = ()
     expression_errors: dict[str, str] = field(default_factory=dict)
@@ -78,6 +80,7 @@ class Judgement:
         if other.store != "unused":
             self.store = other.store
         self.blocked_by = self.blocked_by or other.blocked_by
+        self.ties += tuple(rule for rule in other.ties if rule not in self.ties)
         self.store_s += other.store_s
         self.expression_errors |= other.expression_errors
         self.counted += other.counted

@@ -185,7 +185,7 @@ async def test_documented_fields_are_emitted_and_no_others(tmp_path: Path) -> No
     emitted = {name for event in requests for name in event}
     assert emitted <= FIELDS.keys()
     # Campaigns take several accounts: tests/campaigns/test_live.py.
-    assert FIELDS.keys() - emitted == {"campaign", "usage.estimated"}
+    assert FIELDS.keys() - emitted == {"campaign", "ties", "usage.estimated"}
 
 
 SUSPECTED = """

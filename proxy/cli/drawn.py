@@ -68,6 +68,7 @@ def _caller(event: Told) -> Tree:
     names = (
         "account.tier",
         "account.profile",
+        "campaign",
         "client.network_kind",
         "client.asn",
         "client.country",
@@ -118,7 +119,11 @@ def _rule(rule: Told) -> tuple[str, Tree]:
     inner: Tree = [(f"read: {text}", []) for text in rule.get("read", ())]
     if bounds := rule.get("bounds"):
         inner.append((f"bounds: {_pairs(bounds)}", []))
+    if ties := rule.get("ties"):
+        inner.append((f"tied to: {', '.join(ties)}", []))
     if rule["found"] is None:
+        if "ties" in rule:
+            return f"{name}, per {rule['per']}: {'tied' if ties else 'nothing shared'}", inner
         return f"{name}, per {rule['per']}: nothing found", inner
     if rule["evidence"]:
         inner.append((f"evidence: {_pairs(rule['evidence'])}", []))

@@ -114,7 +114,8 @@ def _only_of(report: dict[str, Any], policy: Policy) -> None:
     watches = policy.mode == "shadow"
     named = {rule.name: rule for rule in policy.rules if watches or rule.mode == "shadow"}
     kept = [one for one in report["rules"] if one["rule"] in named or one["kind"] == suspicion.KIND]
-    fired = {one["rule"] for one in kept}
+    report["ties"] = {name: tied for name, tied in report["ties"].items() if name in named}
+    fired = {*(one["rule"] for one in kept), *report["ties"]}
     report["rules"] = kept
     report["never_fired"] = [name for name in named if name not in fired]
 
@@ -126,6 +127,14 @@ def _show(report: dict[str, Any]) -> None:
     console.print(f"{report['requests']:,} requests in {report['days']:.1f} days")
     for name in report.get("never_fired", ()):
         say(Text(f"{name}: never fired"))
+    for name, tied in report["ties"].items():
+        most = "at least " if tied["accounts_at_least"] else ""
+        say(
+            Text(
+                f"{name}: ties {most}{tied['accounts']:,} accounts, in {tied['requests']:,} requests"
+            )
+        )
+        say(Text(f"  most tied: {_pairs(tied['most_tied'])}"))
     if not report["rules"]:
         console.print("no shadow rule would have acted")
         return

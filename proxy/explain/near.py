@@ -39,6 +39,8 @@ def _of_rule(one: Weighed, trace: Trace) -> dict[str, Any] | None:
     """Asked of the rule itself: how many more requests like this one it would have let pass."""
     rule = one.rule
     shadow = trace.watching or rule.mode == "shadow"
+    if rule.action is None and rule.score is None:
+        return None  # it links, and finds nothing
     if rule.score is None and rule.does.strongest <= Verb.ALLOW:
         return None
     if judged(one, trace, one.readings, shadow=shadow) is not None:

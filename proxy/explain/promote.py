@@ -99,6 +99,15 @@ def told(log: ShadowLog, enough: Enough, top: int) -> dict[str, Any]:
             "max_declared": enough.declared,
         },
         "rules": [_told(log, one, enough, top) for one in rules],
+        "ties": {
+            name: {
+                "requests": tied.total(),
+                "accounts": len(tied),
+                "accounts_at_least": tied.lossy,
+                "most_tied": dict(tied.most_common(top)),
+            }
+            for name, tied in sorted(log.ties.items())
+        },
     }
 
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from proxy.counters.protocol import (
+    SEEN_MAX,
     Count,
     Different,
     Distinct,
@@ -17,7 +18,11 @@ from proxy.counters.protocol import (
     Op,
     Paced,
     Reading,
+    ReadScore,
     Reserve,
+    Scores,
+    Seen,
+    Sighting,
     Take,
     Taken,
     Tallied,
@@ -85,6 +90,8 @@ def rules_of(trace: Trace) -> list[Told]:
             said |= {"applied": False, "why": why_not(rule, trace, addresses=addresses)}
         else:
             said |= {"applied": True, **_verdict(asked, trace)}
+            if rule.links:
+                said["ties"] = _ties(asked, addresses=addresses)
         told.append(said)
     return told
 
@@ -121,6 +128,18 @@ def _verdict(asked: list[Weighed], trace: Trace) -> Told:
     if rule.score is not None:
         said["score"] = rule.score
     return said
+
+
+def _ties(asked: list[Weighed], *, addresses: bool) -> list[str]:
+    """To what a rule that links has tied the account; `addresses` says whether one may be shown."""
+    things = {
+        tie.thing: None for one in asked for tie in one.rule.ties(one.facts, one.ops, one.readings)
+    }
+    of_network = ("address:", "subnet:")
+    return [
+        thing if addresses or not thing.startswith(of_network) else thing.partition(":")[0]
+        for thing in things
+    ]
 
 
 def _bounds(rule: RuleKind, facts: Facts) -> Told:
@@ -171,6 +190,12 @@ def _read(op: Op, reading: Reading) -> str | None:
             span = duration_text(op.window)
             shown = " and ".join(f"{one:,}" for one in reading.shown) or "not this one"
             return f"{reading.requests:,} requests in {span}, of which show it: {shown}"
+        case Seen(), Sighting():
+            accounts = len({*reading.who, op.who})
+            most = "at least " if len(reading.who) >= SEEN_MAX else ""
+            return f"{most}{accounts} accounts in {duration_text(op.ttl)}, with this one"
+        case ReadScore(), Scores():
+            return f"{len(reading.levels):,} accounts that were refused the same"
         case Lease(), Held() if op.slots:
             return f"{reading.held:,} of {op.slots:,} slots held"
         case _, Paced():

@@ -82,7 +82,7 @@ class Watched:
 
     def note_who(self, event: Mapping[str, Any], profile: str | None) -> None:
         """To whom."""
-        who = str(event.get("account") or event.get("client.address") or "nobody known")
+        who = _who(event)
         self.accounts.note(who)
         if (tier := event.get("account.tier")) is not None:
             self.tiers[str(tier)] += 1
@@ -116,6 +116,8 @@ class ShadowLog:
         self._profile_of = profile_of
         self._excuses = excuses or {}
         self.rules: dict[str, Watched] = {}
+        self.ties: dict[str, Tallies] = {}
+        """Rule that links, in force or in shadow → requests that it has tied, by account."""
         self.requests = 0
         self.first = 0.0
         self.last = 0.0
@@ -137,6 +139,8 @@ class ShadowLog:
         self.requests += 1
         self.first = min(self.first or at, at)
         self.last = max(self.last, at)
+        for name in event.get("ties") or ():
+            self.ties.setdefault(str(name), Tallies()).note(_who(event))
         if not event.get("shadow"):
             return
         findings = findings_of(event)
@@ -168,6 +172,10 @@ class ShadowLog:
 
     def _of(self, name: str) -> Watched:
         return self.rules.setdefault(name, Watched(name))
+
+
+def _who(event: Mapping[str, Any]) -> str:
+    return str(event.get("account") or event.get("client.address") or "nobody known")
 
 
 def _name(found: RuleFinding) -> str:

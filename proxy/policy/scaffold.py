@@ -18,6 +18,9 @@ _WIDTH: Final = 100
 _SHADOW: Final = """\
     # It judges and logs, and touches nobody: take this out once the log shows whom it would hit.
     mode: shadow"""
+_LINKS_IN_SHADOW: Final = """\
+    # The log says whom it would tie (`ties`), and nobody is tied: take this out once that is right.
+    mode: shadow"""
 _HERE: Final = frozenset({"file"})
 """Fields that name files of the operator's own, which are not there yet."""
 
@@ -125,7 +128,7 @@ def rule_scaffold(kind: type[RuleKind]) -> str:
         else:
             lines.append(f"  {line}")
         if name == "kind":
-            lines.append(_SHADOW)
+            lines.append(_LINKS_IN_SHADOW if kind.links else _SHADOW)
     given |= {"kind", "mode"}
     lines += ["", "    # What can be said besides:"]
     own = [name for name in kind.model_fields if name not in RuleKind.model_fields]

@@ -33,8 +33,9 @@ _DELAYS_THEN: Final[Schema] = {
 }
 _BLOCKS: Final[Schema] = {"anyOf": [{"const": "block"}, _BANS, _DELAYS_THEN]}
 _ALONE: Final[Schema] = {"enum": list(BANNABLE)}
+_DOES: Final[Schema] = {"anyOf": [{"required": ["action"]}, {"required": ["score"]}]}
+"""What all kinds need but those that link."""
 _TOGETHER: Final[tuple[Schema, ...]] = (
-    {"anyOf": [{"required": ["action"]}, {"required": ["score"]}]},
     {
         "if": {"properties": {"per": one_of(sorted(CHOSEN_BY_CALLERS))}, "required": ["per"]},
         "then": {"properties": {"action": {"enum": ["allow", "log"]}}},
@@ -97,6 +98,10 @@ def _of_kind(kind: type[RuleKind]) -> Schema:
     of_kind["properties"] = properties
     of_kind["required"] = ["kind", *of_kind["required"]]
     together: list[Schema] = [{"$ref": "#/$defs/Rule"}]
+    if kind.links:
+        properties["per"] = {"const": "account"}
+    else:
+        together.append(_DOES)
     if kind.schema_also:
         together.append(dict(kind.schema_also))
     if not kind.plain_limit and getattr(kind, "family", None) != "listed":

@@ -56,8 +56,12 @@ class Expectation(BaseModel):
     """Rules that fired in force, each of these among them."""
     shadow: Names | None = None
     """Rules that fired in shadow, each of these among them."""
+    ties: Names | None = None
+    """Rules that tied the account to what others share, each of these among them."""
+    campaign: bool | None = None
+    """Whether its account was a member of a campaign."""
     silent: Names | None = None
-    """Rules that did not fire, in force or in shadow; `all` for every rule, and suspicion."""
+    """Rules that neither fired nor tied, in force or in shadow; `all` for every rule, and suspicion."""
     suspicion: BoundField | None = None
     """The highest suspicion of a subject, as the request came: `"< 40"`."""
     suspicion_with_shadow: BoundField | None = None
@@ -131,7 +135,7 @@ class Expectation(BaseModel):
     @property
     def named(self) -> tuple[tuple[str, str], ...]:
         """(field, name) of each rule that is named."""
-        fields = ("rule", "findings", "shadow", "silent")
+        fields = ("rule", "findings", "shadow", "ties", "silent")
         return tuple((field, name) for field in fields for name in getattr(self, field) or ())
 
     @property
@@ -142,8 +146,5 @@ class Expectation(BaseModel):
         # One of several that may have decided is not known to have fired.
         rule = self.rule or ()
         sure = rule if len(rule) == 1 else ()
-        return (
-            frozenset()
-            if nothing
-            else frozenset((*sure, *(self.findings or ()), *(self.shadow or ())))
-        )
+        named = (*sure, *(self.findings or ()), *(self.shadow or ()), *(self.ties or ()))
+        return frozenset() if nothing else frozenset(named)

@@ -99,7 +99,7 @@ class Watched:
         loose = expected.which in {"any", "none"} or expected.within is not None
         loose |= expected.count is not None or expected.share is not None
         nothing_found = expected.which == "none" and len(expected.model_fields_set - {"which"}) == 1
-        if nothing_found and (expected.findings or expected.shadow):
+        if nothing_found and (expected.findings or expected.shadow or expected.ties):
             return self.met
         return () if loose else self.met
 
@@ -131,7 +131,14 @@ class Watched:
             *expected.reason
         }:
             return False
-        return self._found(result) and self._measured(result)
+        return self._linked(result) and self._found(result) and self._measured(result)
+
+    def _linked(self, result: Result) -> bool:
+        expected = self.expectation
+        if expected.ties is not None and not {*expected.ties} <= {*_tied(result)}:
+            return False
+        member = result.campaign is not None
+        return expected.campaign is None or expected.campaign is member
 
     def _found(self, result: Result) -> bool:
         expected, decision = self.expectation, result.decision
@@ -140,7 +147,7 @@ class Watched:
         if expected.shadow is not None and not {*expected.shadow} <= {*result.shadow}:
             return False
         if expected.silent is not None:
-            loud = {one.rule for one in decision.findings}
+            loud = {*(one.rule for one in decision.findings), *_tied(result)}
             if loud & {*expected.silent} or (ALL_RULES in expected.silent and loud):
                 return False
         if expected.degrade is not None:
@@ -175,6 +182,12 @@ class Watched:
         return bound is None or (status is not None and bound.holds(status))
 
 
+def _tied(result: Result) -> tuple[str, ...]:
+    """Rules that have tied its account."""
+    judgement = result.visit.judgement if result.visit is not None else None
+    return judgement.ties if judgement is not None else ()
+
+
 def _retry_after(result: Result) -> float | None:
     """When the caller was told to come back, in seconds."""
     if (visit := result.visit) is not None and visit.refusal is not None:
@@ -186,7 +199,7 @@ def _silent(expected: Expectation, policy: Policy) -> set[str]:
     """Rules of the policy that are expected not to fire."""
     named = {*(expected.silent or ())}
     if expected.which == "none":
-        named |= {*(expected.findings or ()), *(expected.shadow or ())}
+        named |= {*(expected.findings or ()), *(expected.shadow or ()), *(expected.ties or ())}
     rules = {rule.name for rule in policy.rules}
     return rules if ALL_RULES in named else named & rules
 
@@ -196,11 +209,13 @@ def _about(name: str, visit: Visit, decision: Decision, policy: Policy) -> bool:
     judgement = visit.judgement
     if judgement is None or name == SUSPICION:
         return False
-    if any(one[0].name == name for one in judgement.counted):
+    if any(one[0].name == name and (one[2] or not one[0].links) for one in judgement.counted):
         return True
     if any(one.rule == name for one in decision.findings):
         return True
     rule = next(one for one in policy.rules if one.name == name)
+    if rule.links:
+        return False  # what shows it nothing that accounts could share is none of its business
     facts = next((one[1] for one in judgement.counted), None)
     if facts is None:
         facts = trace_of(visit, {}).facts

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from proxy.client.accounts import Account
+from proxy.policy.analysis.campaigns import campaigns
 from proxy.policy.analysis.declared import declared
 from proxy.policy.analysis.exemptions import exemptions
 from proxy.policy.analysis.families import families
@@ -34,6 +35,7 @@ def analyse(source: Source, now: float, accounts: Sequence[Account] | None = Non
     exemptions(told, now)
     listings(told, now)
     families(told)
+    campaigns(told)
     if accounts is not None:
         declared(told, accounts)
     return told.sorted()

@@ -29,6 +29,7 @@ CODES: Final = {
     "one-family-ban": "a ban rests on one family of evidence",
     "one-family-threshold": "one family of evidence reaches a threshold that refuses",
     "unreachable-threshold": "all scores together stay below a threshold",
+    "no-campaigns": "campaigns are counted or suspected, and there can be none",
     "never-blocks": "a block out of suspicion needs two families that score",
 }
 """Code → what it says. They are an interface: scripts name them."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Any, Final
 
@@ -116,17 +117,23 @@ def has_subject(route: Route, name: str) -> bool:
 
 
 def counts_on(rule: RuleKind, route: Route) -> bool:
-    """Whether a rule counts a request on a route that shows all that one can."""
-    return bool(rule.counters(rich(route), "account:sample"))
+    """Whether a rule counts a request on a route that shows all that one can, or says next to nothing."""
+    shown = rich(route)
+    return any(rule.counters(one, "account:sample") for one in (shown, _short(shown)))
+
+
+def _short(facts: Facts) -> Facts:
+    return facts if facts.ask is None else replace(facts, ask=Ask("sample", (Turn("user", "hi"),)))
 
 
 def rich(route: Route) -> Facts:
     """A request on a route that shows all that one can."""
     inspected = route.kind == "inspected"
     more: dict[str, Any] = {"ask": _ASK, "signals": _SIGNALS} if inspected else {}
-    return Facts(_CLIENT, route, end_user="eu_sample", request_bytes=1, id="sample", **more)
+    return Facts(_CLIENT, route, end_user="eu_sample", request_bytes=_BYTES, id="sample", **more)
 
 
+_BYTES: Final = 1 << 20
 _CLIENT: Final = Client(
     "192.0.2.1",
     "192.0.2.0/24",
@@ -164,4 +171,7 @@ _SIGNALS: Final = Signals(
     client="sample",
     contradictions=("sample",),
     chunks=(1,),
+    overlap="sample",
+    shape="shp_0000000000000000",
+    body="sample",
 )

@@ -26,6 +26,8 @@ _SHARED: Final = frozenset(RuleKind.model_fields)
 _LIMITS: Final = ("limit", "limits", "slots", "burst")
 _LOWER: Final = (
     "max_",
+    "min_accounts",
+    "min_bytes",
     "min_requests",
     "min_exceeded",
     "min_signs",
@@ -33,7 +35,7 @@ _LOWER: Final = (
     "min_confidence",
 )
 """Beginnings of bounds that are stricter where they are lower."""
-_HIGHER: Final = ("min_variation",)
+_HIGHER: Final = ("keep", "min_variation")
 _LISTS: Final = ("kinds", "asns", "countries", "key_ids", "file", "redis_set")
 _ON_FAILURE: Final = ("allow", "local", "block")
 
@@ -76,7 +78,8 @@ def mode_of(policy: Policy, rule: RuleKind) -> str:
 
 
 def _summary(policy: Policy, rule: RuleKind) -> str:
-    does = [] if rule.action is None else [shown(rule.action)]
+    does = ["ties"] if rule.links else []
+    does += [] if rule.action is None else [shown(rule.action)]
     does += [] if rule.score is None else [f"score {rule.score:g}"]
     shadow = ", in shadow" if mode_of(policy, rule) == "shadow" else ""
     return f"{rule.kind} per {shown(rule.per)}: {', '.join(does)}{shadow}"
