@@ -20,7 +20,6 @@ from proxy.campaigns.report import TieReports
 from proxy.clock import Clock, utc
 from proxy.counters.bounds import SubjectBounds
 from proxy.counters.protocol import (
-    Different,
     Distinct,
     Op,
     Raise,
@@ -304,8 +303,7 @@ class Judge:
         if judgement.store == "unused":
             judgement.store = "ok"
         for op, reading in zip(ops, readings, strict=False):
-            if isinstance(op, Distinct) and isinstance(reading, Different):
-                self._recent.note(op, reading, now)
+            self._recent.remember(op, reading, now)
         counted = assigned(facts, wanted, readings, known)
         judgement.counted += counted
         if judgement.policy.settles:
@@ -317,10 +315,8 @@ class Judge:
         known: Known = {}
         for selected in wanted:
             for op in selected.ops:
-                if isinstance(op, Distinct):
-                    reading = self._recent.reading(op, now)
-                    if reading is not None:
-                        known[id(op)] = reading
+                if (reading := self._recent.recall(op, now)) is not None:
+                    known[id(op)] = reading
         return known
 
     async def _count_without_store(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from proxy.counters import recent
-from proxy.counters.protocol import Different, Distinct, undo
-from proxy.counters.recent import RECENT_S, Recent
+from proxy.counters.protocol import Different, Distinct, ReadScore, Scores, Seen, Sighting, undo
+from proxy.counters.recent import RECENT_S, SIGHTING_S, Recent
 
 T0 = 1_700_000_000.0
 OP = Distinct("api_key:a", "resold:1:subnets", 86_400.0, 7, 41)
@@ -64,3 +66,35 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     for item in range(25):
         made.note(Distinct("a", "k", 86_400.0, item), Different(1, T0, None), T0)
     assert len(made._told) <= 10
+
+
+SEEN = Seen("template:tpl_1", "frame:1", 0, "account:a", 86_400.0)
+SHOWN = Sighting(("account:b", "account:a"))
+
+
+def test_who_showed_a_thing_is_told_again_until_it_is_old() -> None:
+    made = Recent()
+    made.remember(SEEN, SHOWN, T0)
+    assert made.recall(SEEN, T0 + SIGHTING_S - 0.001) == SHOWN
+    assert made.recall(SEEN, T0 + SIGHTING_S) is None
+    assert made.recall(replace(SEEN, who="account:c"), T0) is None, "another one has yet to show it"
+    assert made.recall(replace(SEEN, subject="template:tpl_2"), T0) is None
+
+
+def test_sightings_of_short_windows_are_always_asked_and_all_are_bounded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(recent, "MOST_SIGHTINGS", 10)
+    made = Recent()
+    short = replace(SEEN, ttl=60.0)
+    made.remember(short, SHOWN, T0)
+    assert made.recall(short, T0) is None
+    for number in range(25):
+        made.remember(replace(SEEN, who=f"account:{number}"), SHOWN, T0)
+    assert len(made._sightings) <= 10
+
+
+def test_what_must_be_asked_each_time_is_not_told_again() -> None:
+    made, op = Recent(), ReadScore("body:1", "echo:1", 60.0)
+    made.remember(op, Scores({}), T0)
+    assert made.recall(op, T0) is None
