@@ -89,3 +89,12 @@ def test_every_field_of_an_event_has_its_purpose_on_the_privacy_page() -> None:
     table = [line.split("|")[1] for line in page.splitlines() if line.startswith("| `")]
     told = [name for names in table for name in re.findall(r"`([\w.]+)`", names)]
     assert sorted(told) == sorted(FIELDS), "each field once, and no other"
+
+
+def test_every_shipped_policy_is_mapped_to_the_standards_and_no_other() -> None:
+    text = (HERE / "docs/standards.md").read_text(encoding="utf-8")
+    table = text.partition("## By policy and pack")[2].partition("\n## ")[0]
+    mapped = re.findall(r"^\| `([\w./-]+)` \|", table, re.MULTILINE)
+    shipped = ["default.yaml", "strict.yaml", "observe.yaml"]
+    shipped += [f"library/{file.name}" for file in (HERE / "policies/library").glob("*.yaml")]
+    assert sorted(mapped) == sorted(shipped)

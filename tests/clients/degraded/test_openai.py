@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-import time
 from collections.abc import Iterator
 
 import openai
@@ -110,27 +108,6 @@ def test_legacy_completions(client: openai.OpenAI) -> None:
     assert "".join(chunk.choices[0].text for chunk in chunks) == TEXT[: len("word0 ") * 5]
     assert chunks[-1].choices[0].finish_reason == "length"
     assert all(chunk.choices[0].logprobs is None for chunk in chunks)
-
-
-def test_a_paced_stream_is_smooth(client: openai.OpenAI) -> None:
-    began = time.monotonic()
-    arrivals = [
-        time.monotonic() - began
-        for chunk in client.chat.completions.create(model="paced", messages=MESSAGES, stream=True)
-        if chunk.choices and chunk.choices[0].delta.content
-    ]
-    assert len(arrivals) == 20
-    # Reasoning passes at the same pace, and the first tenth of a second's tokens pass at once.
-    assert 0.4 < arrivals[-1] < 3.0
-    gaps = [later - sooner for sooner, later in itertools.pairwise(arrivals)]
-    assert max(gaps) < 0.4
-
-
-def test_a_paced_plain_answer_is_held_back(client: openai.OpenAI) -> None:
-    began = time.monotonic()
-    answer = client.chat.completions.create(model="paced", messages=MESSAGES)
-    assert answer.usage.completion_tokens == 24
-    assert time.monotonic() - began > 24 / 40 - 0.1
 
 
 def test_a_request_is_lowered_before_it_goes_on(
