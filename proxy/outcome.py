@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from proxy.dialects.base import ReplyReader
 from proxy.dialects.replies import BYTES_PER_TOKEN, UnreadReply
 from proxy.estimates import Estimates
-from proxy.facts import ANSWERING, NO_USAGE, Outcome, Usage, prompt_bytes
+from proxy.facts import ANSWERING, NO_USAGE, Outcome, Usage
 from proxy.passage import Progress
 from proxy.visit import Visit
 
@@ -43,7 +42,7 @@ def usage_of(visit: Visit, progress: Progress) -> tuple[Usage, bool]:
     usage = reader.usage or NO_USAGE
     if usage.output_tokens is None:
         if route is None or route.operation in ANSWERING:
-            return replace(usage, output_tokens=_passed(visit, reader, progress)), True
+            return replace(usage, output_tokens=reader.estimated_output_tokens()), True
     elif (unread := reader.unread_output_tokens()) > 0:
         return replace(usage, output_tokens=usage.output_tokens + unread), True
     elif progress.end != "complete" and reader.finish_reason is None and not reader.usage_keeps_up:
@@ -51,16 +50,6 @@ def usage_of(visit: Visit, progress: Progress) -> tuple[Usage, bool]:
         if passed > usage.output_tokens:
             return replace(usage, output_tokens=passed), True
     return usage, False
-
-
-def _passed(visit: Visit, reader: ReplyReader, progress: Progress) -> int:
-    """Output tokens that have passed. A stream gives an echoed prompt as one piece; of a plain reply its
-    bytes hold it."""
-    passed, read = reader.estimated_output_tokens(), visit.read
-    if passed and progress.streamed and read is not None:
-        echoed = sum(prompt_bytes(a) * a.choices for a in (read.ask, *read.more) if a.echo)
-        passed += echoed // BYTES_PER_TOKEN
-    return passed
 
 
 def learn(estimates: Estimates, visit: Visit, progress: Progress) -> None:
