@@ -87,6 +87,14 @@ def test_damage_within_its_data_says_nothing(tmp_path: Path) -> None:
     assert Database(tmp_path / "x.mmdb").find("8.8.8.8") == NOTHING
 
 
+def test_a_record_whose_key_is_no_text_does_not_end_the_process(tmp_path: Path) -> None:
+    whole = mmdb({"8.0.0.0/8": {"asnumber": 64500}})
+    at = whole.index(b"asnumber") - 1
+    double = bytes([0b011_00000 | 8]) + b"12345678"
+    (tmp_path / "x.mmdb").write_bytes(whole[:at] + double + whole[at + 9 :])
+    assert Database(tmp_path / "x.mmdb").find("8.8.8.8") == NOTHING
+
+
 def test_a_file_that_is_cut_short_under_a_running_proxy_does_not_end_it(tmp_path: Path) -> None:
     file = tmp_path / "x.mmdb"
     file.write_bytes(mmdb({f"8.{n}.0.0/16": {"asn": 64500, "name": "x" * 99} for n in range(200)}))
