@@ -18,6 +18,7 @@ from proxy.signals.chunks import connections
 from proxy.signals.client_stack import ClientStack, client_stack
 from proxy.signals.json_style import escapes_html, json_style, marshalled_map
 from proxy.signals.language import language_group
+from proxy.signals.running import running_number
 from proxy.signals.shape import body_sample, request_shape
 from proxy.signals.sketch import prompt_context, prompt_sketch, prompt_text
 from proxy.signals.template import SAMPLE, prompt_template, system_template
@@ -59,6 +60,7 @@ class Deriver:
             overlap=f"{self._hash(sketch[0]):016x}" if sketch and "overlap" in wants else None,
             shape=client.shape,
             body=client.body,
+            running=self._running(text) if "running" in wants else None,
             system=self._system(ask.system[:SAMPLE]) if "system" in wants else None,
             template=self._template(text) if "template" in wants else None,
             chunks=self._connections(ask) if "chunks" in wants else (),
@@ -92,6 +94,14 @@ class Deriver:
         found = system_template(head)
         return f"sys_{self._hash(found):016x}" if found else None
 
+    def _running(self, text: str) -> tuple[str, int] | None:
+        found = running_number(text)
+        if found is None:
+            return None
+        name, number = found
+        drawn = self._hash(name)
+        return f"lst_{drawn:016x}", number + self._hash(b"from\0" + name) % _FROM
+
     def _template(self, text: str) -> str | None:
         found = prompt_template(text)
         return f"tpl_{self._hash(found):016x}" if found else None
@@ -109,5 +119,9 @@ def _marks(
     )
 
 
-_OF_PROMPT: Final[frozenset[Signal]] = frozenset({"overlap", "prompt", "template", "language"})
+_OF_PROMPT: Final[frozenset[Signal]] = frozenset(
+    {"overlap", "prompt", "template", "language", "running"}
+)
 _OF_SKETCH: Final[frozenset[Signal]] = frozenset({"overlap", "prompt"})
+_FROM: Final = 1 << 40
+"""Below this a list's first number is drawn."""

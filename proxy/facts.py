@@ -236,7 +236,16 @@ class Route:
 
 
 Signal = Literal[
-    "body", "chunks", "client", "language", "overlap", "prompt", "shape", "system", "template"
+    "body",
+    "chunks",
+    "client",
+    "language",
+    "overlap",
+    "prompt",
+    "running",
+    "shape",
+    "system",
+    "template",
 ]
 """What a rule may ask to have derived."""
 
@@ -278,6 +287,9 @@ class Signals:
     where it has no parameter of its own."""
     body: str | None = None
     """Fingerprint of the body, byte for byte."""
+    running: tuple[str, int] | None = None
+    """A list that the newest prompt says it is of, `lst_…`, and where in it, counted from a number
+    that nobody knows: only what comes before what can be told."""
 
     def terms_of(self, lexicon: str) -> Terms:
         """What the newest prompt holds of one lexicon."""

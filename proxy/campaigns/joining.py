@@ -25,6 +25,8 @@ LEAST_MEMBERS: Final = 5
 """Accounts that make a group; a few keys of one customer are none."""
 MOST_PAIRS: Final = 24
 """Pairs of things by which one account is joined, those of the rarest things first."""
+SUPPORTING: Final = "pivot:"
+"""Things that so begin join nobody, for at a release all keen users share them: one more reason."""
 
 
 @value
@@ -137,6 +139,7 @@ def _ranked(book: TieBook, ties: tuple[Tie, ...], common: Callable[[str], bool])
 def _pairs(who: str, ties: tuple[Tie, ...]) -> Iterator[Pair]:
     """The pairs of things by which an account is joined to whoever has the same."""
     told = 0
+    ties = tuple(tie for tie in ties if not tie.thing.startswith(SUPPORTING))
     for one, other in combinations((*ties, *_itself(who, ties)), 2):
         if one.family == other.family or (one.by_end_users and other.by_end_users):
             continue

@@ -23,7 +23,10 @@ from proxy.rules.request_shape import RequestShape
 from proxy.rules.reseller_key import ResellerKey
 from proxy.rules.sensitive_topics import SensitiveTopics
 from proxy.rules.shared_contradiction import SharedContradiction
+from proxy.rules.shared_pace import SharedPace
+from proxy.rules.shared_pivot import SharedPivot
 from proxy.rules.shared_prompt import SharedPrompt
+from proxy.rules.shared_sequence import SharedSequence
 from proxy.rules.shared_shape import SharedShape
 from proxy.rules.shared_template import SharedTemplate
 from proxy.rules.throttle_echo import ThrottleEcho
@@ -51,7 +54,10 @@ RULE_KINDS: Final[tuple[type[RuleKind], ...]] = (
     EgressHub,
     ProbeFanOut,
     SharedContradiction,
+    SharedPace,
+    SharedPivot,
     SharedPrompt,
+    SharedSequence,
     SharedShape,
     SharedTemplate,
     ThrottleEcho,
