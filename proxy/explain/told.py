@@ -169,6 +169,12 @@ def _limit(given: Any, facts: Facts) -> Any:
     return given if isinstance(given, int | float | str) else str(given)
 
 
+def _levels(subject: str, levels: Mapping[str, float]) -> str:
+    if subject.startswith("body:"):
+        return f"{len(levels):,} accounts that were refused the same"
+    return f"{sum(levels.values()):.1f} gaps of {len(levels):,} lengths of late"
+
+
 def _read(op: Op, reading: Reading) -> str | None:
     """One reading in words."""
     match op, reading:
@@ -191,11 +197,12 @@ def _read(op: Op, reading: Reading) -> str | None:
             shown = " and ".join(f"{one:,}" for one in reading.shown) or "not this one"
             return f"{reading.requests:,} requests in {span}, of which show it: {shown}"
         case Seen(), Sighting():
-            accounts = len({*reading.who, op.who})
+            # Of a list each one's place stands behind the account.
+            accounts = len({who.partition(" ")[0] for who in (*reading.who, op.who)})
             most = "at least " if len(reading.who) >= SEEN_MAX else ""
             return f"{most}{accounts} accounts in {duration_text(op.ttl)}, with this one"
         case ReadScore(), Scores():
-            return f"{len(reading.levels):,} accounts that were refused the same"
+            return _levels(op.subject, reading.levels)
         case Lease(), Held() if op.slots:
             return f"{reading.held:,} of {op.slots:,} slots held"
         case _, Paced():

@@ -31,6 +31,8 @@ class Linking(RuleKind):
     links: ClassVar[bool] = True
     by_end_users: ClassVar[bool]
     """Whether an account's own end users could show the thing, by what they write."""
+    joins: ClassVar[bool] = True
+    """Whether what it ties to may join accounts beside another family, or is only one more reason."""
 
     per: Names = ("account",)
     """Whom it links: `account`, and nobody else."""

@@ -50,6 +50,7 @@ class SharedPivot(Linking):
     family: ClassVar[Family] = "volume"
     derives: ClassVar[frozenset[Signal]] = frozenset()
     by_end_users: ClassVar[bool] = True
+    joins: ClassVar[bool] = False
 
     within: Duration = 2 * DAY
     """How long a model is new, by whole days."""

@@ -15,6 +15,8 @@ THINGS: dict[str, tuple[Family, bool]] = {
     "request_shape": ("client", False),
     "subnet": ("network", False),
     "account": ("linkage", False),
+    "pace": ("volume", False),
+    "pivot": ("volume", True),
 }
 
 
@@ -72,6 +74,20 @@ def test_sharing_one_thing_with_one_crowd_and_another_with_another_joins_nobody(
 def test_few_accounts_are_no_group() -> None:
     few = [str(number) for number in range(LEAST_MEMBERS - 1)]
     assert join(book(shares(few, "template:t", "request_shape:r"))) == []
+
+
+def test_a_turn_to_a_new_model_joins_nobody_and_is_one_more_reason() -> None:
+    """At a release all users of one app turn, all keen users of one exit do."""
+    turned = [str(number) for number in range(40)]
+    for other in ("request_shape:app", "subnet:exit", "template:app", "pace:hourly"):
+        assert join(book(shares(turned, "pivot:new", other))) == []
+    (group,) = join(book(shares("abcde", "pivot:new", "template:t", "request_shape:r")))
+    assert ("pivot", 4) in {(one.signal, one.others) for one in group.members[0].reasons}
+
+
+def test_one_pace_joins_who_share_something_else() -> None:
+    assert join(book(shares("abcde", "pace:one"))) == []
+    assert names(join(book(shares("abcde", "pace:one", "template:t")))) == [set("abcde")]
 
 
 def test_echoes_link_accounts_to_each_other() -> None:

@@ -35,6 +35,7 @@ def _joins(told: Told) -> bool:
         rule
         for rule in policy.rules
         if isinstance(rule, Linking)
+        and rule.joins
         and (rule.mode == "enforce" or policy.mode == "shadow")
         and rule.name not in told.dead
     ]
