@@ -1,4 +1,4 @@
-"""What thousands share honestly joins nobody; where accounts cannot be told from a campaign, nothing is done."""
+"""What thousands share honestly joins nobody; who cannot be told from a campaign is left alone."""
 
 from __future__ import annotations
 
