@@ -40,6 +40,7 @@ COUNTS_NOTHING = {
     "probe_fan_out",
     "shared_contradiction",
     "shared_prompt",
+    "shared_sequence",
     "shared_shape",
     "shared_template",
     "throttle_echo",
@@ -78,6 +79,7 @@ def requests_of(count: int) -> Iterator[Facts]:
             terms=tuple((f"library/lexicons/{name}", found) for name, found in TERMS),
             overlap=f"{number:016x}",
             shape=f"shp_{0:016x}",
+            running=(f"lst_{number:016x}", number),
             body=f"{number:016x}",
             marks=(("relays", ("one-api",)), ("pipelines", ("distilabel",))),
         )
@@ -133,7 +135,7 @@ async def fill(url: str, policy: Policy, count: int) -> None:
 
 def copy(client: redis.Redis, accounts: int) -> None:
     """The first account's keys for all others, by Redis itself: same values, same encoding."""
-    keys = [key.decode() for key in client.keys("x1:*")]
+    keys = [key.decode() for key in client.keys("x1:*") if OWNER in key.decode()]
     for start in range(1, accounts, 100):
         pipeline = client.pipeline(transaction=False)
         for account in range(start, min(start + 100, accounts)):

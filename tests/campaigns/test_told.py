@@ -127,7 +127,16 @@ def test_a_new_linking_rule_says_what_shadow_means_for_it() -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", ["shared_template", "shared_shape", "shared_prompt", "probe_fan_out", "throttle_echo"]
+    "kind",
+    [
+        "shared_template",
+        "shared_shape",
+        "shared_prompt",
+        "shared_sequence",
+        "shared_pivot",
+        "probe_fan_out",
+        "throttle_echo",
+    ],
 )
 def test_a_match_that_leaves_prompts_leaves_something_to_see(kind: str, tmp_path: Path) -> None:
     file = tmp_path / "policy.yaml"

@@ -28,6 +28,7 @@ _LOWER: Final = (
     "max_",
     "min_accounts",
     "min_bytes",
+    "min_gaps",
     "min_requests",
     "min_exceeded",
     "min_signs",
@@ -35,7 +36,7 @@ _LOWER: Final = (
     "min_confidence",
 )
 """Beginnings of bounds that are stricter where they are lower."""
-_HIGHER: Final = ("keep", "min_variation")
+_HIGHER: Final = ("keep", "min_variation", "within")
 _LISTS: Final = ("kinds", "asns", "countries", "key_ids", "file", "redis_set")
 _ON_FAILURE: Final = ("allow", "local", "block")
 
