@@ -12,7 +12,7 @@ import orjson
 
 from proxy.policy.diff import EFFECTS, Change
 from proxy.policy.diff import diff as compare
-from proxy.policy.load import PolicyError, Source, load_source
+from proxy.policy.load import PolicyError, Source, load_sources
 
 _COLOURS: Final = {"stricter": "red", "looser": "green", "anew": "yellow", "otherwise": "cyan"}
 _SAID: Final = {"anew": "starts anew"}
@@ -40,7 +40,10 @@ def diff(old: Path, new: Path, style: str, exit_code: bool) -> None:
     Exits with 0, with 1 where something changes and --exit-code is given, and with 2 where a policy
     cannot be loaded.
     """
-    before, after = _load(old), _load(new)
+    try:
+        before, after = load_sources(old, new)
+    except PolicyError as error:
+        raise click.UsageError(f"not a sound policy:\n{error}") from None
     changes = compare(before, after)
     if style == "json":
         _json(before, after, changes)
@@ -48,13 +51,6 @@ def diff(old: Path, new: Path, style: str, exit_code: bool) -> None:
         _text(changes)
     if exit_code and changes:
         sys.exit(1)
-
-
-def _load(path: Path) -> Source:
-    try:
-        return load_source(path)
-    except PolicyError as error:
-        raise click.UsageError(f"not a sound policy:\n{error}") from None
 
 
 def _json(before: Source, after: Source, changes: list[Change]) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Any, Final
 
 import click
 import orjson
@@ -23,22 +23,25 @@ from rich.progress import (
 )
 
 from proxy.assembly import collect_garbage_less, make_secret
+from proxy.cli.replay_files import STDOUT, Written, check
 from proxy.cli.replay_tables import show
 from proxy.client.accounts import load_accounts
 from proxy.errors import ConfigurationError
-from proxy.policy.load import PolicyError, load
+from proxy.policy.load import PolicyError, load, load_sources
 from proxy.policy.model import Policy
 from proxy.replay.logged import read_events
 from proxy.replay.records import Record, read_records
 from proxy.replay.rejudge import EventWorld
 from proxy.replay.report import Report
-from proxy.replay.result import Result, line
+from proxy.replay.result import line
 from proxy.replay.source import Source
 from proxy.replay.world import START, World
 from proxy.settings import Settings, load_settings
 
 WIDTH: Final = 130
 """Of tables that go to no terminal."""
+_WRITES: Final = {"decisions": "decisions", "json": "json_to", "html": "html"}
+"""Option → the name of its value."""
 LOOK_EVERY: Final = 256
 """Records between two looks at how far the file has been read."""
 
@@ -53,9 +56,9 @@ _INPUT = click.Path(path_type=Path, dir_okay=False, exists=True, allow_dash=True
 @click.option("--accounts", type=_FILE, help="Accounts file; its key ids need their secret.")
 @click.option("--secret-file", type=_FILE, help="The secret of the accounts file's key ids.")
 @click.option("--config", type=_FILE, help="Settings file: networks, limits, mode.")
-@click.option("--decisions", type=click.Path(path_type=Path, allow_dash=True), metavar="FILE")
+@click.option("--decisions", metavar="FILE", help="A line for each request; - is stdout.")
 @click.option("--json", "json_to", metavar="FILE", help="The summary as JSON; - is stdout.")
-@click.option("--html", type=_FILE, metavar="FILE", help="The summary as a page with charts.")
+@click.option("--html", metavar="FILE", help="The summary as a page with charts; - is stdout.")
 @click.option("--events", is_flag=True, help="TRAFFIC is an event log of Excise's own.")
 @click.option("--recorded", type=_FILE, multiple=True, help="A policy that wrote the log.")
 @click.option("--top", type=click.IntRange(0, 10_000), default=10, help="Accounts shown [10].")
@@ -70,35 +73,36 @@ def replay(traffic: Path, policy: Path, against: Path | None, top: int, **given:
     With --events it is Excise's own event log, which holds no texts: rules that need more than it holds are
     left out and named, and reactions are not modelled.
     """
-    if given["json_to"] == str(given["decisions"]) == "-":
-        raise click.UsageError("--json and --decisions cannot both go to standard output")
+    writes = {f"--{name}": given[to] for name, to in _WRITES.items()}
+    rest = (given[name] for name in ("accounts", "secret_file", "config"))
+    check(writes, (traffic, policy, against, *rest, *given["recorded"]))
     try:
-        report, source = _prepared(traffic, policy, against, given), Source(_or_none(traffic))
+        report, source = _prepared(policy, against, given), Source(_or_none(traffic))
         with ExitStack() as opened:
             opened.enter_context(source)
-            decide = _writer(opened, given["decisions"])
+            out = {
+                option: opened.enter_context(Written(where))
+                for option, where in writes.items()
+                if where is not None
+            }
+            decisions = out.get("--decisions")
+            decide = None if decisions is None else lambda result: decisions.write(line(result))
             read = read_events if given["events"] else read_records
             records = opened.enter_context(_shown(source, read(source)))
             collect_garbage_less()
             report.run(records, decide)
+            told = report.told(top)
+            _write(told, out)
+        if STDOUT not in writes.values():
+            _show(told)
     except (ConfigurationError, PolicyError) as error:
         raise click.ClickException(str(error)) from None
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-    told = report.told(top)
-    if (where := given["json_to"]) is not None:
-        _write_json(told, where)
-    if given["html"] is not None:
-        _write_page(told, given["html"])
-    if "-" not in {where, str(given["decisions"])}:
-        console = Console()
-        if not console.is_terminal:
-            console.width = WIDTH
-        show(told, console)
 
 
-def _prepared(traffic: Path, policy: Path, against: Path | None, given: dict[str, Any]) -> Report:
+def _prepared(policy: Path, against: Path | None, given: dict[str, Any]) -> Report:
     settings = _settings(given["config"], given["secret_file"])
     accounts = given["accounts"] or settings.accounts
     secret = make_secret(settings)
@@ -116,7 +120,8 @@ def _prepared(traffic: Path, policy: Path, against: Path | None, given: dict[str
     world: Callable[[Policy], World] = partial(World, **named)
     if given["events"]:
         world = partial(EventWorld, recorded=tuple(map(load, given["recorded"])), **named)
-    return Report(world(load(policy)), None if against is None else world(load(against)))
+    mine, *other = load_sources(policy, *(() if against is None else (against,)))
+    return Report(world(mine.policy), world(other[0].policy) if other else None)
 
 
 def _settings(config: Path | None, secret_file: Path | None) -> Settings:
@@ -140,21 +145,6 @@ def _start(text: str | None) -> float:
 
 def _or_none(path: Path) -> Path | None:
     return None if str(path) == "-" else path
-
-
-def _writer(opened: ExitStack, where: Path | None) -> Callable[[Result], None] | None:
-    if where is None:
-        return None
-    out: IO[bytes]
-    try:
-        out = sys.stdout.buffer if str(where) == "-" else opened.enter_context(where.open("wb"))
-    except OSError as error:
-        raise ConfigurationError(f"{where}: cannot be written: {error.strerror}") from None
-    return lambda result: _ignored(out.write(line(result)))
-
-
-def _ignored(_: int) -> None:
-    pass
 
 
 @contextmanager
@@ -183,21 +173,22 @@ def _shown(source: Source, records: Iterator[Record]) -> Iterator[Iterator[Recor
         yield watched()
 
 
-def _write_json(told: dict[str, Any], where: str) -> None:
-    text = orjson.dumps(told, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
-    if where == "-":
-        sys.stdout.buffer.write(text)
-        return
+def _write(told: dict[str, Any], out: dict[str, Written]) -> None:
+    if (file := out.get("--json")) is not None:
+        file.write(orjson.dumps(told, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+    if (file := out.get("--html")) is not None:
+        from proxy.replay.page import page  # noqa: PLC0415 - charts are loaded for who wants them
+
+        file.write(page(told).encode())
+
+
+def _show(told: dict[str, Any]) -> None:
+    console = Console()
+    if not console.is_terminal:
+        console.width = WIDTH
     try:
-        Path(where).write_bytes(text)
+        show(told, console)
+    except BrokenPipeError:
+        raise
     except OSError as error:
-        raise click.ClickException(f"{where}: cannot be written: {error.strerror}") from None
-
-
-def _write_page(told: dict[str, Any], where: Path) -> None:
-    from proxy.replay.page import page  # noqa: PLC0415 - charts are loaded for who wants them
-
-    try:
-        where.write_text(page(told), encoding="utf-8")
-    except OSError as error:
-        raise click.ClickException(f"{where}: cannot be written: {error.strerror}") from None
+        raise ConfigurationError(f"standard output: cannot be written: {error.strerror}") from None

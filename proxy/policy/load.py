@@ -61,6 +61,20 @@ def load_source(path: Path) -> Source:
     return parse_source(text, str(path), lambda name: _read_below(path.parent, name))
 
 
+def load_sources(*paths: Path) -> list[Source]:
+    """Several, with their places. Raises PolicyError with the mistakes of all of them, each told once."""
+    found: list[Source] = []
+    mistakes: dict[Mistake, None] = {}
+    for path in paths:
+        try:
+            found.append(load_source(path))
+        except PolicyError as error:
+            mistakes.update(dict.fromkeys(error.mistakes))
+    if mistakes:
+        raise PolicyError(tuple(mistakes))
+    return found
+
+
 def _read_below(folder: Path, name: str) -> tuple[str, str]:
     file = folder / name
     if name.startswith(LIBRARY) and not file.exists():

@@ -43,6 +43,8 @@ class Source:
         self.name = "<stdin>" if path is None else str(path)
         self.size: int | None = None
         """Bytes of the file; None where nobody knows, as for standard input."""
+        if path is None and sys.stdin is None:
+            raise TrafficMistake(f"{self.name}: cannot be read: it is closed")
         try:
             self._raw: IO[bytes] = (
                 sys.stdin.buffer if path is None else path.open("rb", buffering=BUFFER)

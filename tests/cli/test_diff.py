@@ -66,3 +66,13 @@ def test_a_policy_with_mistakes_is_not_compared(tmp_path: Path) -> None:
     code, output = run(POLICIES / "default.yaml", tmp_path / "bad.yaml")
     assert code == 2
     assert "bad.yaml:2:1: `moed` is not known here" in output
+
+
+def test_the_mistakes_of_both_policies_are_told_at_once(tmp_path: Path) -> None:
+    old, new = tmp_path / "old.yaml", tmp_path / "new.yaml"
+    old.write_text("version: 1\nrulez: []\n", encoding="utf-8")
+    new.write_text("version: 2\nrules: []\n", encoding="utf-8")
+    done = CliRunner().invoke(main, ["diff", str(old), str(new)])
+    assert done.exit_code == 2
+    assert "old.yaml:2:1: " in done.output
+    assert "new.yaml:1:10: " in done.output
