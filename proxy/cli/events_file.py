@@ -11,6 +11,7 @@ from typing import IO, Any
 
 import orjson
 
+from proxy.replay.eventline import mistake, time_of
 from proxy.replay.source import Source
 
 POLL_S = 0.2
@@ -20,13 +21,12 @@ def event_of(line: bytes) -> dict[str, Any] | None:
     """The event on a line; None for what is none, such as another process's output."""
     try:
         event = orjson.loads(line)
-    except orjson.JSONDecodeError:
+        if type(event) is not dict or not isinstance(event.get("event"), str):
+            return None
+        time_of(event["timestamp"])
+    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError, OverflowError):
         return None
-    if not isinstance(event, dict):
-        return None
-    named = isinstance(event.get("event"), str) and isinstance(event.get("timestamp"), str)
-    whole = event.get("event") != "request" or {"decision", "request_id"} <= event.keys()
-    return event if named and whole else None
+    return event if event["event"] != "request" or mistake(event) is None else None
 
 
 def lines_of(file: Path | None) -> Iterator[bytes]:

@@ -29,6 +29,7 @@ from proxy.client.accounts import load_accounts
 from proxy.errors import ConfigurationError
 from proxy.policy.load import PolicyError, load, load_sources
 from proxy.policy.model import Policy
+from proxy.replay.eventline import EventLines
 from proxy.replay.logged import read_events
 from proxy.replay.records import Record, read_records
 from proxy.replay.rejudge import EventWorld
@@ -87,8 +88,7 @@ def replay(traffic: Path, policy: Path, against: Path | None, top: int, **given:
             }
             decisions = out.get("--decisions")
             decide = None if decisions is None else lambda result: decisions.write(line(result))
-            read = read_events if given["events"] else read_records
-            records = opened.enter_context(_shown(source, read(source)))
+            records = opened.enter_context(_shown(source, _read(source, report, given["events"])))
             collect_garbage_less()
             report.run(records, decide)
             told = report.told(top)
@@ -106,7 +106,7 @@ def _prepared(policy: Path, against: Path | None, given: dict[str, Any]) -> Repo
     settings = _settings(given["config"], given["secret_file"])
     accounts = given["accounts"] or settings.accounts
     secret = make_secret(settings)
-    if accounts is not None and secret.ephemeral:
+    if accounts is not None and secret.ephemeral and not given["events"]:
         raise ConfigurationError(
             "the key ids in an accounts file need the secret that they were made with: --secret-file"
         )
@@ -141,6 +141,14 @@ def _start(text: str | None) -> float:
     except ValueError:
         raise click.UsageError("--start must be a time such as 2026-01-05T00:00:00Z") from None
     return moment.replace(tzinfo=moment.tzinfo or datetime.UTC).timestamp()
+
+
+def _read(source: Source, report: Report, events: bool) -> Iterator[Record]:
+    if not events:
+        return read_records(source)
+    lines = EventLines(source)
+    report.record_notes = lines.notes
+    return read_events(source, lines)
 
 
 def _or_none(path: Path) -> Path | None:

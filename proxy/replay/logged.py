@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Final
+from dataclasses import dataclass, replace
+from typing import Final
 
-import orjson
-
+from proxy.client.accounts import Accounts
 from proxy.client.address import canonical, subnet
 from proxy.decision import Verb
 from proxy.dialects.routes import find_route
 from proxy.facts import Ask, Client, Facts, Reasoning, Route, Signals, Turn, Usage
 from proxy.head import Head
+from proxy.policy.model import Keys
+from proxy.replay.eventline import Event, EventLines, time_of
 from proxy.replay.records import Record, Response
 from proxy.replay.source import Source
 
@@ -27,8 +27,6 @@ LATE_S: Final = 900.0
 """A request is waited for so long after others have ended that came later."""
 MAX_WAITING: Final = 100_000
 """Events that wait for their turn at most."""
-
-Event = dict[str, Any]
 
 
 @dataclass(slots=True)
@@ -42,15 +40,14 @@ class LoggedRecord(Record):
     """Whether it came too late in the log to be put in its place."""
 
 
-def read_events(source: Source) -> Iterator[LoggedRecord]:
-    """The log's requests in order of arrival. Lines that are no events of requests are passed over."""
+def read_events(source: Source, lines: EventLines | None = None) -> Iterator[LoggedRecord]:
+    """The log's requests in order of arrival; `lines` reads them, and knows afterwards what else was there.
+    Raises TrafficMistake."""
     waiting: list[tuple[float, int, Event]] = []
     start: float | None = None
     last = ended = 0.0
-    for number, line in enumerate(source.lines()):
-        if (event := _event(line)) is None:
-            continue
-        at = _time(event["timestamp"])
+    for number, event in lines or EventLines(source):
+        at = time_of(event["timestamp"])
         ended = max(ended, at + _number(event, "duration_ms") / 1000)
         heapq.heappush(waiting, (at, number, event))
         while waiting and (waiting[0][0] < ended - LATE_S or len(waiting) > MAX_WAITING):
@@ -61,22 +58,6 @@ def read_events(source: Source) -> Iterator[LoggedRecord]:
         start = waiting[0][0] if start is None else start
         last = max(last, waiting[0][0])
         yield _record(*heapq.heappop(waiting), start, last)
-
-
-def _event(line: bytes) -> Event | None:
-    try:
-        event: Event = orjson.loads(line)
-        whole = isinstance(event, dict) and event.get("event") == "request"
-        if not whole or "decision" not in event or "request_id" not in event:
-            return None
-        _time(event["timestamp"])
-    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
-        return None
-    return event
-
-
-def _time(text: str) -> float:
-    return datetime.fromisoformat(text).timestamp()
 
 
 def _number(event: Event, name: str) -> float:
@@ -127,12 +108,12 @@ def judged_by_rules(event: Event) -> bool:
     )
 
 
-def client_of(event: Event) -> Client:
-    """Who asked."""
+def client_of(event: Event, keys: Keys, accounts: Accounts) -> Client:
+    """Who asked, by what is known of keys now, or else was known when the event was written."""
     get = event.get
     address = str(get("client.address", ""))
     provisional = get("account.provisional") is True
-    return Client(
+    client = Client(
         address=address,
         subnet=subnet(address) if canonical(address) is not None else address,
         key_id=get("api_key"),
@@ -141,7 +122,7 @@ def client_of(event: Event) -> Client:
         tier=get("account.tier"),
         profile=get("account.profile"),
         unproven=provisional,
-        provisional=provisional,
+        provisional=provisional and keys.unknown == "provisional",
         user_agent=get("user_agent.original"),
         ja4=get("client.ja4"),
         asn=get("client.asn"),
@@ -149,7 +130,21 @@ def client_of(event: Event) -> Client:
         network_kind=get("client.network_kind"),
         country=get("client.country"),
         declared_network=get("client.declared_network") is True,
-        notes=tuple(get("client.note", ())),
+        notes=tuple(get("client.note") or ()),
+    )
+    known = accounts.of_key(client.key_id) if client.key_id is not None else None
+    if known is None or client.account_source == "gateway":
+        return client
+    return replace(
+        client,
+        account=known.account,
+        account_source="file",
+        tier=known.tier,
+        profile=known.profile,
+        unproven=False,
+        provisional=False,
+        since=known.since,
+        declared_network=canonical(address) is not None and known.declares(address),
     )
 
 
@@ -174,7 +169,7 @@ def ask_of(event: Event) -> Ask | None:
         turns=(_UNSAID,) * int(_number(event, "request.turns")),
         stream=get("gen_ai.request.stream") is True,
         max_output_tokens=get("gen_ai.request.max_tokens"),
-        choices=get("gen_ai.request.choice.count", 1),
+        choices=get("gen_ai.request.choice.count") or 1,
         temperature=get("gen_ai.request.temperature"),
         top_p=get("gen_ai.request.top_p"),
         logprobs=get("request.logprobs") is True,
@@ -183,7 +178,7 @@ def ask_of(event: Event) -> Ask | None:
         logit_bias=tuple([(f"{mapped}.{number}", 0.0) for number in range(biases)]),
         reasoning=reasoning,
         tools=("",) * int(_number(event, "request.tools")),
-        parameters=tuple(get("request.parameters", ())),
+        parameters=tuple(get("request.parameters") or ()),
         prompt_logprobs=get("request.prompt_logprobs") is True,
         constrained=get("request.constrained") is True,
         let_go_bytes=int(_number(event, "request.bytes")),
@@ -197,29 +192,29 @@ def signals_of(event: Event) -> Signals:
     """What was derived of it."""
     get = event.get
     marks: dict[str, tuple[str, ...]] = {}
-    for one in get("client.marks", ()):
+    for one in get("client.marks") or ():
         table, _, mark = str(one).partition(":")
         marks[table] = (*marks.get(table, ()), mark)
-    terms = get("request.terms", {})
+    terms = get("request.terms") or {}
     return Signals(
-        prompt=tuple(get("request.sketch", ())),
+        prompt=tuple(get("request.sketch") or ()),
         system=get("request.system"),
         template=get("request.template"),
         language=get("request.language"),
         client=get("client.fingerprint"),
-        contradictions=tuple(get("client.contradictions", ())),
-        chunks=tuple(get("request.chunks", ())),
+        contradictions=tuple(get("client.contradictions") or ()),
+        chunks=tuple(get("request.chunks") or ()),
         terms=tuple((name, tuple(found.items())) for name, found in terms.items()),
         marks=tuple(marks.items()),
     )
 
 
-def facts_of(event: Event, now: float, *, common: bool) -> Facts:
+def facts_of(event: Event, client: Client, route: Route, now: float, *, common: bool) -> Facts:
     """All of it; `common` says whether its template is common background."""
     ask = ask_of(event)
     return Facts(
-        client_of(event),
-        route_of(event),
+        client,
+        route,
         ask,
         event.get("end_user"),
         int(_number(event, "request.bytes")),

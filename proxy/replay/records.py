@@ -89,7 +89,9 @@ def _record(number: int, line: bytes, declared: dict[bytes, Account]) -> Record:
         _wrong("must be an object")
     get = found.get
     t = get("t")
-    if not isinstance(t, int | float) or not 0 <= t < _MAX_SECONDS:
+    if isinstance(t, bool) or not isinstance(t, int | float) or not 0 <= t < _MAX_SECONDS:
+        if t is None and type(get("event")) is str:
+            _wrong("an event of Excise's own: --events reads its log")
         _wrong("`t` must be seconds since the start")
     address, method, path = get("address"), get("method"), get("path")
     if not isinstance(method, str) or not method.isascii():

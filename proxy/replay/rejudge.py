@@ -26,11 +26,14 @@ from proxy.policy.shipped import shipped
 from proxy.replay.able import Shown, obstacles, shown_addresses, without
 from proxy.replay.answer import degraded_answer
 from proxy.replay.clock import Until
+from proxy.replay.gates import gates, refusal, served, unread
 from proxy.replay.logged import (
     LoggedRecord,
+    client_of,
     facts_of,
     judged_by_rules,
     refused,
+    route_of,
     usage_of,
 )
 from proxy.replay.records import Record
@@ -68,6 +71,10 @@ class EventWorld(World):
             notes.append(f"`{rule}` was not judged on {count} of {self._requests} requests: {why}")
         return notes + [f"{count} requests {what}" for what, count in sorted(self._counts.items())]
 
+    @property
+    def _watching(self) -> bool:
+        return self._line.pipeline.mode != "enforce" or self.policy.mode == "shadow"
+
     def _begin(self, record: Record) -> None:
         assert isinstance(record, LoggedRecord)
         if not self._requests:
@@ -76,7 +83,12 @@ class EventWorld(World):
         if record.late:
             self._counts["came too late in the log, and were judged later than they came"] += 1
         if not judged_by_rules(record.event):
-            self._counts["were refused before any rule, and are told as they were"] += 1
+            why = (
+                "were refused before any rule"
+                if refused(record.event)
+                else "have no route in the log"
+            )
+            self._counts[f"{why}, and are told as they were"] += 1
             self._order.put(Result(record, _as_recorded(record)))
             return
         if refused(record.event):
@@ -87,9 +99,17 @@ class EventWorld(World):
 
     async def _judged(self, record: LoggedRecord) -> None:
         event, judge = record.event, self._line.judge
+        client = client_of(event, self.policy.keys, self._accounts)
+        route = served(route_of(event), self.policy)
+        stopped = gates(event, client, route, self.policy, watching=self._watching)
+        if stopped and not self._watching:
+            self._order.put(Result(record, refusal(stopped[0])))
+            return
+        if self.policy.uninspectable == "block" and unread(event, route):
+            self._counts["have no body that was read, which `uninspectable` may refuse"] += 1
         policy = self._policy_for(record)
-        template = event.get("request.template")
-        facts = facts_of(event, self.clock.now(), common=self._line.background.common(template))
+        common = self._line.background.common(event.get("request.template"))
+        facts = facts_of(event, client, route, self.clock.now(), common=common)
         if policy.estimates:
             estimate = self._estimates.of(facts.client, facts.ask, facts.route.operation)
             facts = replace(facts, estimate=estimate)
@@ -99,7 +119,6 @@ class EventWorld(World):
         decision = judgement.decision
         held = 0.0
         if decision.delay_s > 0 and not decision.verb.refuses:
-            client = facts.client
             subject = client.address if client.unproven else client.account or client.address
             if self._venue.lanes.enter(subject):
                 held = decision.delay_s
@@ -107,6 +126,8 @@ class EventWorld(World):
                 self._venue.lanes.leave(subject)
             else:
                 decision = judgement.decision = without_room(decision)
+        if stopped:
+            decision = replace(decision, findings=stopped + decision.findings)
         result = Result(record, decision, delay_s=held, standings=judgement.standings)
         if decision.verb.refuses:
             judge.take_back(judgement)

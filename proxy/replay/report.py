@@ -29,6 +29,8 @@ class Report:
     def __init__(
         self, world: World, against: World | None = None, max_accounts: int = MAX_ACCOUNTS
     ) -> None:
+        self.record_notes: Callable[[], list[str]] = list
+        """What is to be said of the record, once it has been read."""
         self.world = world
         self.against = against
         self.tally = Tally(max_accounts)
@@ -67,7 +69,7 @@ class Report:
 
     def notes(self) -> list[str]:
         """What a reader has to know besides: what was not modelled, and bounds that were met."""
-        notes = [one for world in self._worlds for one in world.notes()]
+        notes = [*self.record_notes(), *(one for world in self._worlds for one in world.notes())]
         beyond = sum(population.beyond for population in self.tally.populations.values())
         if beyond:
             notes.append(
