@@ -19,9 +19,13 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+_START = 4_000_000_000.0
+"""Later than any real clock: a new key's state takes its first time from that one, and a score decays by
+how long ago that was. From before it, scores would rise by themselves."""
+
 
 class _Clock:
-    now = 1_767_571_200.0
+    now = _START
 
     def time(self) -> float:
         return self.now
@@ -66,7 +70,7 @@ def main(file: Path) -> None:
         line = json.loads(text)
         decision = {"i": number, "decision": "skipped", "delay_s": 0.0, "output_tokens": 0}
         if "if_refused" not in line:  # nothing is ever refused, so no retry happens
-            clock.now = 1_767_571_200.0 + line["t"]
+            clock.now = _START + line["t"]
             key = scorer.hash_key(_key(line["headers"]))
             response = line["response"]
             found = scorer.score_request(
