@@ -124,4 +124,4 @@ def test_bodies_are_read_by_the_dialect_of_their_path() -> None:
     assert set(bodies) == {*names, "/v1/files"}
     for path, name in names.items():
         read = dialect(name).read(bodies[path].encode(), path)
-        assert (read.ask, *read.more)
+        assert any(one.model for one in (read.ask, *read.more)), path
