@@ -3,6 +3,7 @@
 # make test   set everything up and pass the tests
 # make check  what continuous integration runs besides: formatting, lint, types
 # make bench  measure CPU per request side by side with nginx and a minimal relay
+# make detection  what a policy lets through of labelled traffic (SCALE=0.05 for a quick look, OUT= for where)
 # make fuzz   look for inputs that break a parser (SECONDS=60 for each target), by libFuzzer where it can be had
 # make audit  ask the advisory databases about the pinned dependencies (needs the network)
 # make lock   resolve the pinned dependencies anew
@@ -13,13 +14,15 @@ BIN := $(VENV)/bin
 UPSTREAM ?=
 POLICY ?=
 SECONDS ?= 60
+SCALE ?= 1
+OUT ?= .cache/detection
 # The locks name everything: --no-deps leaves pip nothing to resolve, and so nothing newer to find.
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # Apart from the locks: it looks at them, and is no part of what they install. What it cannot look up fails
 # (--strict): an audit of nothing would be green.
 PIP_AUDIT := $(BIN)/uv tool run pip-audit==2.10.1 --strict --require-hashes --disable-pip
 
-.PHONY: setup run test check format bench fuzz audit lock clean
+.PHONY: setup run test check format bench detection fuzz audit lock clean
 
 setup: $(VENV)/.dev
 
@@ -54,6 +57,11 @@ format: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m bench
+
+# Hours at SCALE=1. What each family adds: python -m bench.detection run --ablation
+detection: $(VENV)/.dev
+	$(BIN)/python -m bench.detection run --scale $(SCALE) --out '$(OUT)' --baselines
+	$(BIN)/python -m bench.detection report --out '$(OUT)'
 
 $(VENV)/.fuzz: requirements-fuzz.lock $(VENV)/.dev
 	$(PIP_INSTALL) --no-deps --require-hashes --only-binary :all: -r requirements-fuzz.lock || echo "no atheris for this machine: the plain mutator fuzzes"

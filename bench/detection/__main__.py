@@ -19,7 +19,10 @@ from bench.detection.report import report
 from bench.detection.run import Plan, generated, run
 from bench.detection.scenario import load_scenario, named
 
-TESTING = ("testing/benign", "testing/hydra", "testing/harvests", "testing/hydra-20k")
+SCENARIOS = (
+    *("tuning/hydra", "tuning/harvests"),
+    *("testing/hydra", "testing/harvests", "testing/hydra-20k"),
+)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -38,6 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
         ablation=given.ablation,
         honeypotllm=given.honeypotllm,
         pack=given.pack,
+        jobs=given.jobs,
     )
     for name in given.scenarios:
         scenario = load_scenario(named(name))
@@ -58,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     for name in ("generate", "run"):
         one = commands.add_parser(name)
-        one.add_argument("scenarios", nargs="*", default=TESTING)
+        one.add_argument("scenarios", nargs="*", default=SCENARIOS)
         one.add_argument("--scale", type=float, default=1.0, help="of accounts [1]")
         one.add_argument("--days", type=float, help="instead of the scenario's own")
         one.add_argument("--seeds", type=int, help="how many of the scenario's seeds [all]")
@@ -68,6 +72,7 @@ def _parser() -> argparse.ArgumentParser:
         one.add_argument("--policy", type=Path, help="judge by this one [default.yaml]")
         one.add_argument("--baselines", action="store_true", help="plain limits, no datacenters")
         one.add_argument("--ablation", action="store_true", help="the policy less each family")
+        one.add_argument("--jobs", type=int, default=1, help="replays side by side [1]")
         one.add_argument("--honeypotllm", type=Path, help="a Python that has honeypotllm")
     commands.add_parser("report").add_argument(
         "--to", type=Path, help="a folder for the charts and tables [OUT/report]"

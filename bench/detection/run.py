@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
@@ -40,6 +41,8 @@ class Plan:
     honeypotllm: Path | None = None
     """A Python that has the package."""
     pack: str = "zst"
+    jobs: int = 1
+    """Replays side by side."""
 
     @property
     def source(self) -> Path | None:
@@ -100,27 +103,35 @@ def _stamp(plan: Plan, scenario: Scenario) -> str:
 def run(plan: Plan, scenario: Scenario, seed: int) -> None:
     """Replay a scenario by each policy, score it, and keep the results."""
     traffic = generated(plan, scenario, seed)
-    judges = [(one.name, one, replayed(plan, one, traffic)) for one in plan.judges()]
+    judges = [(one, replayed(plan, one, traffic)) for one in plan.judges()]
     if plan.honeypotllm is not None:
-        nobody = Judge("honeypotllm", HERE / "baselines" / "plain-limits.yaml")
-        command = [str(plan.honeypotllm), str(HONEYPOTLLM), str(traffic)]
-        judges.append(("honeypotllm", nobody, command))
-    for name, judge, command in judges:
-        started = time.monotonic()
-        with _decisions(command) as decided:
-            until = (plan.days or scenario.days) * DAY
-            board = score(lines(traffic), decided, judge.plain, until)
-        told = {
-            "scenario": scenario.name,
-            "seed": seed,
-            "policy": name,
-            "scale": plan.scale,
-            "seconds": round(time.monotonic() - started, 1),
-            **board.told(),
-        }
-        file = plan.out / f"{scenario.name}-{seed}-{name.replace(' ', '-')}.result.json"
-        file.write_text(json.dumps(told, indent=1), encoding="utf-8")
-        print(f"{file.name}: {sum(row.requests for row in board.rows.values()):,} requests")
+        peer = Judge("honeypotllm", HERE / "baselines" / "no-datacenters.yaml")
+        judges.append((peer, [str(plan.honeypotllm), str(HONEYPOTLLM), str(traffic)]))
+    with ThreadPoolExecutor(plan.jobs) as pool:
+        for told in pool.map(lambda one: _judged(plan, scenario, seed, traffic, *one), judges):
+            print(told)
+
+
+def _judged(
+    plan: Plan, scenario: Scenario, seed: int, traffic: Path, judge: Judge, command: list[str]
+) -> str:
+    """One policy's results, kept; what to say of it."""
+    started = time.monotonic()
+    until = (plan.days or scenario.days) * DAY
+    with _decisions(command) as decided:
+        board = score(lines(traffic), decided, judge.plain, until)
+    told = {
+        "scenario": scenario.name,
+        "seed": seed,
+        "policy": judge.name,
+        "scale": plan.scale,
+        "seconds": round(time.monotonic() - started, 1),
+        **board.told(),
+    }
+    file = plan.out / f"{scenario.name}-{seed}-{judge.name.replace(' ', '-')}.result.json"
+    file.write_text(json.dumps(told, indent=1), encoding="utf-8")
+    requests = sum(row.requests for row in board.rows.values())
+    return f"{file.name}: {requests:,} requests in {told['seconds']:,.0f} s"
 
 
 def replayed(plan: Plan, judge: Judge, traffic: Path) -> list[str]:
