@@ -29,7 +29,7 @@ from proxy.counters.protocol import (
     Seen,
     undo,
 )
-from proxy.counters.recent import Recent
+from proxy.counters.recent import RECALLED, Recent
 from proxy.counters.repeats import Repeats
 from proxy.counters.resilient import ResilientStore
 from proxy.decision import Evidence, Finding, RuleFinding, Verb
@@ -303,7 +303,8 @@ class Judge:
         if judgement.store == "unused":
             judgement.store = "ok"
         for op, reading in zip(ops, readings, strict=False):
-            self._recent.remember(op, reading, now)
+            if op.__class__ in RECALLED:
+                self._recent.remember(op, reading, now)
         counted = assigned(facts, wanted, readings, known)
         judgement.counted += counted
         if judgement.policy.settles:
@@ -315,8 +316,10 @@ class Judge:
         known: Known = {}
         for selected in wanted:
             for op in selected.ops:
-                if (reading := self._recent.recall(op, now)) is not None:
-                    known[id(op)] = reading
+                if op.__class__ in RECALLED:
+                    reading = self._recent.recall(op, now)
+                    if reading is not None:
+                        known[id(op)] = reading
         return known
 
     async def _count_without_store(

@@ -21,6 +21,9 @@ SIGHTING_S: Final = 2.0
 MOST_SIGHTINGS: Final = 8_192
 """Each names up to sixteen accounts."""
 
+RECALLED: Final = frozenset({Distinct, Seen})
+"""Operations that need not be asked again at once."""
+
 Shown = tuple[str, str, int]
 
 
