@@ -14,8 +14,8 @@ an app whose maker changed its default. It is shown as one more reason for accou
 families have joined, and only of these a rule with a `score` finds anything. See
 [campaigns](../campaigns.md).
 
-Blind spot: who waits a few days, and a release within the first week that anything is counted: then
-every model is new.
+Blind spot: who waits a few days, and a release within the first two days that anything is counted:
+then every model is new.
 
 False positives: none by its tie. With a score, whoever was joined wrongly turns with everybody else.
 End users may choose the model themselves in many apps.
@@ -37,7 +37,7 @@ from proxy.rules.subjects import NO_MODEL, SUBJECTS
 
 MEMORY: Final = 30 * DAY
 """A model that nobody has asked for so long is new again."""
-OLD_WORLD: Final = 7
+OLD_WORLD: Final = 3
 """Days of traffic before which every model would be new."""
 WORLD: Final = "models:all"
 """Days on which anything was asked are counted under this."""

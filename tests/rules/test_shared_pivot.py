@@ -13,7 +13,7 @@ from .linked import T0, shown, things, tied
 
 RULE = SharedPivot(name="r")
 DAY = 86_400.0
-WEEK = 8
+WEEK = 4
 
 
 def asks(who: str, model: str | None, **client: object) -> Facts:
@@ -42,7 +42,7 @@ async def test_newcomers_and_who_turns_later_are_not_tied() -> None:
     assert not any(newcomer)
 
 
-async def test_in_the_first_week_every_model_is_new_and_none_is_told() -> None:
+async def test_in_the_first_days_every_model_is_new_and_none_is_told() -> None:
     both = [(at * 3_600.0, asks("a", model)) for at in range(48) for model in ("one", "two")]
     assert not any(await tied(RULE, both))
 
