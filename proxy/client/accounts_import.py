@@ -102,8 +102,12 @@ class _Import:
         elif not isinstance(cell.value, str):
             self._mistake(cell.line, cell.column, "`key` must be a text")
         else:
-            hashed = self._key_id(cell.value.encode("utf-8", "surrogateescape"))
-            self._add(entry, "keys", Cell(hashed, cell.line, cell.column))
+            try:
+                key = cell.value.encode("utf-8", "surrogateescape")
+            except UnicodeEncodeError:  # JSON can write half of a character
+                self._mistake(cell.line, cell.column, "`key` must be a text of whole characters")
+                return
+            self._add(entry, "keys", Cell(self._key_id(key), cell.line, cell.column))
 
     def _add(self, entry: _Entry, column: str, cell: Cell) -> None:
         listed = entry.fields.setdefault(column, [])

@@ -69,7 +69,7 @@ class Database:
             self._reader = _open(path)
             metadata = self._reader.metadata()
             self.dated = _day(metadata.build_epoch)
-        except (maxminddb.InvalidDatabaseError, ValueError, EOFError):
+        except (*_DAMAGED, EOFError):
             raise ConfigurationError(f"{path}: not an MMDB file") from None
         except OSError as error:
             reason = error.strerror or "not an MMDB file"
