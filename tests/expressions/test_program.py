@@ -134,5 +134,6 @@ def full() -> Facts:
 def test_facts_keep_everything_when_they_get_what_they_are_judged_with() -> None:
     before = full()
     evaluation = Evaluation(Sight(()), before)
-    after = before.judged_with(evaluation, {}, "cmp_1")
-    assert after == replace(before, evaluation=evaluation, lists={}, campaign="cmp_1")
+    after = before.judged_with(evaluation, {}, "cmp_aaaaaaaaaaaaaaaa")
+    campaign = "cmp_aaaaaaaaaaaaaaaa"
+    assert after == replace(before, evaluation=evaluation, lists={}, campaign=campaign)
