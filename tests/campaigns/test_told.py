@@ -138,10 +138,12 @@ def test_a_new_linking_rule_says_what_shadow_means_for_it() -> None:
         "throttle_echo",
     ],
 )
-def test_a_match_that_leaves_prompts_leaves_something_to_see(kind: str, tmp_path: Path) -> None:
+def test_check_knows_where_a_linking_rule_has_something_to_see(kind: str, tmp_path: Path) -> None:
     file = tmp_path / "policy.yaml"
-    file.write_text(policy(f"{{name: a, kind: {kind}, match: {{operation: chat}}}}"))
-    assert analyse(load_source(file), 1_800_000_000.0) == []
+    for match, warned in (("operation: chat", []), ("route: /v1/models", ["nothing-to-see"])):
+        file.write_text(policy(f"{{name: a, kind: {kind}, match: {{{match}}}}}"))
+        told = analyse(load_source(file), 1_800_000_000.0)
+        assert [one.code for one in told] == warned
 
 
 SUITE = """
