@@ -115,6 +115,7 @@ class Judge:
         if self._bans and (ban := self._banned(facts, stage)) is not None:
             judgement.found.append(_ban_finding(ban, watching=judgement.watches))
             judgement.decision = decide(judgement.found)
+            judgement.campaign = self._campaign(facts)
             if not judgement.watches:
                 return
         facts = self._equipped(policy, facts)

@@ -13,7 +13,7 @@ to the list.
 
 It links, and judges nobody: see [campaigns](../campaigns.md). It adds to
 [shared_template](shared_template.md) what that cannot tell: the frame may be a popular app's or no more
-than `Problem 10432:`, and few accounts suffice, for sixteen rows rise by chance in one of ten million
+than `Problem 10432:`, and few accounts suffice, for sixteen rows rise by chance in one of a million
 orders. Repeats within a list are what [shared_prompt](shared_prompt.md) sees. End users could write
 numbers, so beside other content it joins no accounts.
 

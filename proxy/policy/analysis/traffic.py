@@ -174,4 +174,5 @@ _SIGNALS: Final = Signals(
     overlap="sample",
     shape="shp_0000000000000000",
     body="sample",
+    running=("sample", 1),
 )
