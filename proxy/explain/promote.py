@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import ceil
 from typing import Any, Final
 
 from proxy.explain.watched import UNKNOWN, ShadowLog, Watched
@@ -71,6 +72,16 @@ def _missing(log: ShadowLog, watched: Watched, enough: Enough) -> list[str]:
         missing.append(f"{watched.hits:,} of {enough.hits:,} hits")
     if len(watched.accounts) < enough.accounts:
         missing.append(f"{len(watched.accounts)} of {enough.accounts} accounts")
+    elif watched.hits >= enough.hits and not watched.accounts.lossy:
+        # One loud account shows nothing of the others: each counts for its share of what is asked for.
+        share = ceil(enough.hits / max(1, enough.accounts))
+        spread = sum(min(count, share) for count in watched.accounts.values())
+        if spread < enough.hits:
+            loudest = watched.accounts.most_common(1)[0][1]
+            missing.append(
+                f"{spread:,} of {enough.hits:,} hits where no account counts for more than {share:,}: "
+                f"{loudest:,} are of one"
+            )
     return missing
 
 

@@ -72,6 +72,18 @@ def test_too_little_of_anything_is_not_enough_yet_and_says_how_much_there_is() -
         assert (said.verdict, said.because) == ("not enough yet", because)
 
 
+def test_one_loud_account_is_no_evidence_about_the_others() -> None:
+    log = hosted(8, 3)
+    accounts = log.rules["hosted"].accounts
+    accounts.clear()
+    accounts.update({"acme-0": 22, "acme-1": 1, "acme-2": 1})
+    said = advice(log, log.rules["hosted"], ENOUGH)
+    assert (said.verdict, said.because) == (
+        "not enough yet",
+        "4 of 6 hits where no account counts for more than 2: 22 are of one",
+    )
+
+
 def test_hits_on_declared_accounts_speak_against_it_and_are_named() -> None:
     log = hosted(8, 4, profile="agent")
     rule = log.rules["hosted"]
