@@ -72,7 +72,7 @@ class Notices:
         if subject is None or (held := self._held.get(subject)) is None:
             return None
         if held.ends <= self._clock.now():
-            del self._held[subject]
+            self._held.pop(subject, None)  # another thread may have been first
             return None
         return held
 

@@ -9,7 +9,8 @@ that still stand: they are the state, and nothing is lost with a process.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Final
 
 from proxy.campaigns.joining import LEAST_MEMBERS, join
@@ -28,7 +29,8 @@ EVERY_S: Final = 15.0
 GROWN: Final = 1.5
 """A campaign that is larger than it was told to be by this factor is told again."""
 SHARE: Final = 20
-"""Joining takes at most one part in so many of a replica's time."""
+"""Joining takes at most one part in so many of a replica's time: who has joined for long reads on, keeps
+the lease, and joins again later."""
 
 Aside = Callable[[Callable[[], list[Named]]], Awaitable[list[Named]]]
 
@@ -67,6 +69,7 @@ class Joiner:
         """Campaign → how many members it had when that was last told."""
         self._since = 0.0
         self._changed = False
+        self._rests_until = 0.0
         self.book = TieBook()
         self.leads = False
         """Whether this replica is the one that joins."""
@@ -76,7 +79,6 @@ class Joiner:
     ) -> None:
         """Look again and again, as long as it is `wanted`, until it is cancelled."""
         while True:
-            started = self._clock.monotonic()
             try:
                 if wanted():
                     await self.step()
@@ -84,8 +86,7 @@ class Joiner:
                 pass  # the next look will tell
             except Exception as error:
                 on_fault(error)
-            took = self._clock.monotonic() - started
-            await asyncio.sleep(max(EVERY_S, took * SHARE))
+            await asyncio.sleep(EVERY_S)
 
     async def step(self) -> int:
         """Look once; how many accounts' places have changed. Raises StoreError."""
@@ -97,16 +98,21 @@ class Joiner:
             return 0
         self.leads = True
         await self._read()
-        if not self._changed:
+        started = self._clock.monotonic()
+        if not self._changed or started < self._rests_until:
             return 0
-        groups = await self._aside(self.joined)
-        return self.publish(groups)
+        # Read here: the board goes on changing while work is done aside.
+        groups = await self._aside(partial(self.joined, self._campaigns.names()))
+        changed = self.publish(groups)
+        ended = self._clock.monotonic()
+        self._rests_until = ended + (ended - started) * SHARE
+        return changed
 
-    def joined(self) -> list[Named]:
-        """Join what is known."""
+    def joined(self, before: Mapping[str, str]) -> list[Named]:
+        """Join what is known. `before` is what each account's campaign was."""
         self.book.fade(self._clock.now())
         groups = join(self.book, self._common, least_members=self._least_members)
-        return name_all(groups, self._campaigns.names())
+        return name_all(groups, before)
 
     def publish(self, groups: list[Named]) -> int:
         """Put up who belongs to what; how many accounts' places have changed."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 
 import pytest
 
-from proxy.campaigns.joiner import LEASE_S, Joiner
+from proxy.campaigns.joiner import EVERY_S, LEASE_S, SHARE, Aside, Joiner, at_once
 from proxy.campaigns.members import Campaigns
+from proxy.campaigns.naming import Named
 from proxy.campaigns.report import AGAIN_S, TieReports, name_of, text_of, tie_of
 from proxy.campaigns.ties import Tie
 from proxy.counters.memory import MemoryStore
@@ -46,7 +47,7 @@ async def shared(
 class Replica:
     """What one process has of campaigns."""
 
-    def __init__(self, shared: Shared, name: str) -> None:
+    def __init__(self, shared: Shared, name: str, aside: Aside = at_once) -> None:
         self._shared = shared
         self._queue: list[Op] = []
         clock = shared.clock
@@ -54,7 +55,7 @@ class Replica:
         self.board = Notices("campaigns", clock, self._queue.extend)
         self.verdicts = Notices("verdicts", clock, self._queue.extend)
         self.campaigns = Campaigns(self.board, self.verdicts, clock)
-        self.joiner = Joiner(shared.store, clock, self.campaigns, name)
+        self.joiner = Joiner(shared.store, clock, self.campaigns, name, aside=aside)
 
     async def report(self, ties: Iterable[Tie]) -> None:
         self.reports.report(tuple(ties))
@@ -100,6 +101,29 @@ async def test_only_one_joins_until_it_is_gone(shared: Shared) -> None:
     await one.step()
     await two.step()
     assert (one.joiner.leads, two.joiner.leads) == (True, False)
+
+
+async def test_who_has_joined_for_long_rests_and_keeps_the_lease(shared: Shared) -> None:
+    if not isinstance(shared.store, MemoryStore):
+        pytest.skip("Redis' own clock cannot be moved on")
+    joins, took = [], 4.0
+
+    async def aside(work: Callable[[], list[Named]]) -> list[Named]:
+        joins.append(shared.clock.now())
+        shared.clock.advance(took)
+        return work()
+
+    one, two = Replica(shared, "one", aside), Replica(shared, "two")
+    await one.report(lasting(shares(PEOPLE, "template:t", "request_shape:r"), shared.clock))
+    await one.step()
+    await one.report(lasting(shares("g", "template:t", "request_shape:r"), shared.clock))
+    while len(joins) < 2:
+        shared.clock.advance(EVERY_S)
+        await one.step()
+        await two.step()
+        assert (one.joiner.leads, two.joiner.leads) == (True, False)
+    assert joins[1] - joins[0] >= took * SHARE > LEASE_S
+    assert one.campaigns.of("account:g") == one.campaigns.of("account:a")
 
 
 async def test_who_follows_reads_what_still_stands(shared: Shared) -> None:
