@@ -433,13 +433,12 @@ class App:
             self._log.say(f"store_{state}", reason=reason)
 
     def _noticed(self, board: Board, notice: Notice, stands: bool) -> None:
-        if board == "campaigns":
+        if board in {"campaigns", "verdicts"}:
             return  # thousands of members join at once: the joiner tells of the campaign
         names = {
             "bans": ("ban_lifted", "banned"),
             "allowances": ("allowance_lifted", "allowed"),
             "background": ("common_revoked", "common_learnt"),
-            "verdicts": ("verdict_lifted", "verdict"),
         }
         self._log.say(
             names[board][stands and notice.by != REVOKED],

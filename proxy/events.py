@@ -254,8 +254,6 @@ OTHER_EVENTS: Final[dict[str, tuple[Level, str, tuple[str, ...]]]] = {
         "accounts have been found to belong together, or many more of them",
         ("campaign", "members", "suspected", "families", "signals", "since", "merged"),
     ),
-    "verdict": ("info", "an operator says that an account is `apart`, or `confirmed`", _NOTICE),
-    "verdict_lifted": ("info", "an operator takes that back", _NOTICE),
     "accepted_keys_full": (
         "warning",
         "upstream accepted more new keys than `limits.accepted_keys` or their network may have",
