@@ -104,9 +104,10 @@ def popular_app(setting: Setting) -> Streams:
     """
     One open-source application with one system prompt and fixed parameters, run by thousands on their
     own keys: what they share is the application. Some run it on a rented server. New installations all
-    the time.
+    the time. One that does not `remember` sends each question alone, as a translator or a search box does.
     """
     stock, made = setting.stock("chat"), setting.lengths("chat")
+    remembers = setting.get("remembers", True)
     system = setting.get(
         "system",
         "You are Quill, an assistant for notes. Answer in Markdown, be brief, link notes as [[Title]].",
@@ -121,6 +122,8 @@ def popular_app(setting: Setting) -> Streams:
         begins = draw.uniform(0, setting.until * 0.6) if draw.random() < 0.3 else 0.0
         for t in sittings(setting, draw, talk, start=begins, shift_h=draw.randint(-9, 9)):
             messages, prompt = talk.next()
+            if not remembers:
+                messages = messages[-1:]
             body = chat(messages, MODEL, system, temperature=0.4, max_tokens=1200, stream=True)
             yield [setting.event(draw, who, t, body, prompt, "benign", made)]
 

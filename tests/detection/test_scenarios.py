@@ -1,4 +1,4 @@
-"""Every population that the issue names is in both halves, and the halves share nothing."""
+"""Every population that docs/detection.md names is in both halves, and the halves share nothing."""
 
 from __future__ import annotations
 
@@ -46,7 +46,8 @@ WANTED = {
     "an evaluation, not declared": ("eval_harness", {"declared": None}),
     "classification": ("batch_classification", {}),
     "a class behind one address": ("classroom", {}),
-    "a popular application": ("popular_app", {}),
+    "a popular application": ("popular_app", {"remembers": None}),
+    "one that sends each question alone": ("popular_app", {"remembers": False}),
     "keen users at a release": ("keen_users", {}),
     "a retry storm": ("retry_storm", {}),
 }
@@ -60,7 +61,7 @@ def populations(half: str) -> list[Population]:
 
 @pytest.mark.parametrize("half", HALVES)
 @pytest.mark.parametrize("wanted", WANTED)
-def test_every_population_of_the_issue_is_in_each_half(half: str, wanted: str) -> None:
+def test_every_population_is_in_each_half(half: str, wanted: str) -> None:
     kind, parameters = WANTED[wanted]
     assert any(
         all(
