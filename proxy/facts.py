@@ -332,6 +332,8 @@ class Outcome:
     """Whether the upstream was asked at all."""
     failed: bool = False
     """Whether it answered with an error: then no model has said anything."""
+    throttled: bool = False
+    """Whether the upstream refused it for its rate."""
     asks: int = 1
     """How many asks of one body share the usage."""
     usage: Usage = NO_USAGE

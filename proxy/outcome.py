@@ -10,6 +10,9 @@ from proxy.facts import ANSWERING, NO_USAGE, Outcome, Usage
 from proxy.passage import Progress
 from proxy.visit import Visit
 
+THROTTLED = 429
+"""How an upstream says that a key asks too much."""
+
 NOTHING_SAID = Usage(output_tokens=0, reasoning_tokens=0)
 NEVER_ASKED = "upstream_unreachable"
 
@@ -23,6 +26,7 @@ def outcome_of(visit: Visit, progress: Progress) -> Outcome:
         refused=visit.refused,
         served=visit.forwarded and not visit.refused and not unreachable,
         failed=refusal is None and status is not None and status >= 400,
+        throttled=refusal is None and status == THROTTLED,
         asks=1 if read is None else 1 + len(read.more),
         usage=_spent(visit, progress),
         at_least=isinstance(visit.reader, UnreadReply),

@@ -16,7 +16,7 @@ from typing import Final
 from proxy.campaigns.joining import LEAST_MEMBERS, join
 from proxy.campaigns.members import Campaigns
 from proxy.campaigns.naming import Named, name_all
-from proxy.campaigns.report import SUBJECT, TIES, tie_of
+from proxy.campaigns.report import SUBJECT, TIES, parts_of, tie_of
 from proxy.campaigns.ties import TieBook
 from proxy.clock import Clock
 from proxy.counters.protocol import POSTS_MAX, Held, Lease, Posts, ReadPosts, Store
@@ -143,6 +143,10 @@ class Joiner:
             onward = read.until > self._since
             self._since = read.until if again else 0.0
             for name, text, ends in read.posts:
+                if not text:  # somebody is to be forgotten
+                    self.book.remove(*parts_of(name))
+                    self._changed = True
+                    continue
                 tie = tie_of(name, text, ends)
                 if tie is not None and not self._campaigns.forgiven(tie.who):
                     self.book.add(tie)

@@ -61,6 +61,12 @@ def name_of(tie: Tie) -> str:
     return f"{tie.who} {tie.thing}"
 
 
+def parts_of(name: str) -> tuple[str, str]:
+    """Who is tied, and to what."""
+    who, _, thing = name.partition(" ")
+    return who, thing
+
+
 def text_of(tie: Tie) -> str:
     """What is posted of a tie."""
     told = [tie.signal, tie.family, tie.by_end_users, round(tie.seen), tie.trusted]
@@ -69,7 +75,7 @@ def text_of(tie: Tie) -> str:
 
 def tie_of(name: str, text: str, ends: float) -> Tie | None:
     """A tie as it stands on the board; None for what is not of our making."""
-    who, _, thing = name.partition(" ")
+    who, thing = parts_of(name)
     try:
         told: Any = orjson.loads(text)
         signal, family, by_end_users, seen, trusted = told

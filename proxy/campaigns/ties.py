@@ -94,6 +94,14 @@ class TieBook:
             self._degrees[tie.thing] += 1
         own[tie.thing] = tie
 
+    def remove(self, who: str, thing: str) -> None:
+        """Forget one tie, if it is known."""
+        own = self._ties.get(who, {})
+        if thing in own:
+            self._remove(own, thing)
+            if not own:
+                del self._ties[who]
+
     def drop(self, who: str) -> None:
         """Forget an account."""
         for thing in tuple(self._ties.get(who, ())):

@@ -8,10 +8,15 @@ from pathlib import Path
 
 import click
 
+from proxy.campaigns.forgetting import forget_ties
+from proxy.counters.redis import RedisStore
 from proxy.counters.sweep import sweep
 from proxy.errors import ConfigurationError, StoreError
 from proxy.rules.subjects import read_subject
 from proxy.settings import load_settings
+
+PATIENCE_S = 5.0
+"""For one answer: nobody waits for a model behind it."""
 
 
 @click.command()
@@ -19,7 +24,7 @@ from proxy.settings import load_settings
 @click.option("--dry-run", is_flag=True, help="Only say how much there is.")
 def forget(subjects: tuple[str, ...], *, dry_run: bool) -> None:
     """Remove all counters of SUBJECT from Redis: account:…, api_key:key_…, address:…, subnet:…,
-    or account:…|end_user:eu_…
+    or account:…|end_user:eu_…; of an account also what ties it to others, and its place in a campaign.
 
     Bans stay (`excise bans lift`), and so does the log, which Excise does not keep. What a replica counts
     in its own memory ends with the process.
@@ -37,6 +42,22 @@ def forget(subjects: tuple[str, ...], *, dry_run: bool) -> None:
         for subject in wanted:
             count = asyncio.run(sweep(url, subject, remove=not dry_run))
             done = "would be removed" if dry_run else "removed"
-            click.echo(f"{subject}: {count} counter{'' if count == 1 else 's'} {done}")
+            told = _many(count, "counter")
+            if subject.startswith("account:") and "|" not in subject:
+                ties = asyncio.run(_ties(url, subject, remove=not dry_run))
+                told += f" and {_many(ties, 'tie')}"
+            click.echo(f"{subject}: {told} {done}")
     except (ConfigurationError, StoreError) as error:
         raise click.ClickException(str(error)) from None
+
+
+async def _ties(url: str, account: str, *, remove: bool) -> int:
+    store = RedisStore(url, timeout=PATIENCE_S)
+    try:
+        return await forget_ties(store, account, remove=remove)
+    finally:
+        await store.close()
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"

@@ -19,6 +19,7 @@ from proxy.dialects.routes import dialect
 from proxy.estimates import Estimates
 from proxy.facts import NO_USAGE, Facts, Outcome, Usage
 from proxy.judgement import Judgement
+from proxy.outcome import THROTTLED
 from proxy.policy.decide import without_room
 from proxy.policy.load import load
 from proxy.policy.model import Policy
@@ -137,8 +138,9 @@ class EventWorld(World):
         usage, lasts = self._answered(result, facts)
         self._order.put(result)
         await Until(self.clock.at + lasts)
-        failed = record.response.status >= 400
-        judge.settle(judgement, Outcome(False, True, failed, usage=usage))
+        status = record.response.status
+        outcome = Outcome(False, True, status >= 400, status == THROTTLED, usage=usage)
+        judge.settle(judgement, outcome)
         if policy.estimates and facts.ask is not None and not refused(event):
             self._estimates.learn(facts.client, (facts.ask,), usage)
 

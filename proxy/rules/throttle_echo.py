@@ -2,8 +2,8 @@
 throttle_echo: a body that was refused on one account arrives on another.
 
 Relays with retries on send what one key was refused again under the next one, byte for byte. Which
-accounts were refused a body lately is kept under its hash; an account that brings the same body within
-the window is tied to them.
+accounts were refused a body lately, by a rule or by the upstream for its rate (429), is kept under its
+hash; an account that brings the same body within the window is tied to them.
 
     - name: same-body-elsewhere
       kind: throttle_echo
@@ -84,7 +84,12 @@ class ThrottleEcho(Linking):
     ) -> tuple[Op, ...]:
         """Notes that this account was refused this body."""
         who = self.subject(facts)
-        if not outcome.refused or not ops or who is None or not isinstance(ops[0], ReadScore):
+        if (
+            not (outcome.refused or outcome.throttled)
+            or not ops
+            or who is None
+            or not isinstance(ops[0], ReadScore)
+        ):
             return ()
         return (Raise(ops[0].subject, ops[0].key, who, 1.0, ops[0].half_life),)
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 
 import pytest
 
+from proxy.campaigns.forgetting import forget_ties
 from proxy.campaigns.joiner import EVERY_S, LEASE_S, SHARE, Aside, Joiner, at_once
 from proxy.campaigns.members import Campaigns
 from proxy.campaigns.naming import Named
@@ -94,6 +95,23 @@ async def test_what_one_replica_is_told_another_joins_and_all_learn(shared: Shar
     assert one.campaigns.of("account:z") is None
     (member, *_) = one.campaigns.members(campaign)
     assert {reason.signal for reason in member.reasons} == {"template", "request_shape"}
+
+
+async def test_who_is_forgotten_leaves_the_campaign(shared: Shared) -> None:
+    one = Replica(shared, "one")
+    await one.report(lasting(shares(PEOPLE, "template:t", "request_shape:r"), shared.clock))
+    await one.step()
+    assert await forget_ties(shared.store, "account:a", remove=False) == 3
+    assert await one.step() == 0
+    assert await forget_ties(shared.store, "account:a", remove=True) == 3
+    shared.clock.advance(1.0)
+    await one.step()
+    await one.learn()
+    assert one.joiner.book.ties_of("account:a") == ()
+    assert set(one.campaigns.names()) == {f"account:{who}" for who in PEOPLE[1:]}
+    two = Replica(shared, "two")
+    await two.learn()
+    assert set(two.campaigns.names()) == {f"account:{who}" for who in PEOPLE[1:]}
 
 
 async def test_only_one_joins_until_it_is_gone(shared: Shared) -> None:

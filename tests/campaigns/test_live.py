@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.redis_servers import RedisServer
 from tests.support.inside import Inside, excise_inside, post
-from tests.support.raw_upstream import plain, raw_upstream, replying
+from tests.support.raw_upstream import Call, plain, raw_upstream, replying
 
 POLICY = """
 version: 1
@@ -76,3 +76,46 @@ async def test_a_campaign_is_found_on_one_replica_and_counted_on_both(
         assert statuses.count(200) == 1
         assert statuses.count(429) == len(KEYS) - 1
         assert (await two.log.wait_for(decision="throttle"))["campaign"] == told["campaign"]
+
+
+def echoing(excise: Inside) -> set[str]:
+    """The keys that were tied for an echo."""
+    return {event["api_key"] for event in excise.log.events if event.get("ties") == ["elsewhere"]}
+
+
+ECHO = """
+version: 1
+keys: {missing: block, unknown: allow}
+rules:
+  - {name: elsewhere, kind: throttle_echo}
+"""
+
+
+async def test_what_the_upstream_refused_one_key_and_another_brings_ties_them(
+    tmp_path: Path,
+) -> None:
+    body = {"model": "m", "messages": [{"role": "user", "content": "Go on. " * 50}]}
+    asked = [
+        post(json.dumps(body).encode(), headers=(f"Authorization: Bearer {key}",))
+        for key in KEYS[:3]
+    ]
+
+    async def answer(call: Call) -> None:
+        first = KEYS[0].encode() in call.head and len(call.body) > 256
+        await call.send(plain(status=b"429 Too Many Requests") if first else plain())
+
+    async with (
+        raw_upstream(answer) as upstream,
+        excise_inside(tmp_path, upstream.url, ECHO) as excise,
+    ):
+        # A key that nobody vouches for ties nobody: the upstream is to know them all.
+        assert await answered(excise, KEYS[:3]) == [200, 200, 200]
+        statuses = [(await excise.exchange(one))[0] for one in asked]
+        assert statuses == [429, 200, 200]
+        async with asyncio.timeout(10):
+            while len(echoes := echoing(excise)) < 2:  # noqa: ASYNC110 -- the log is written in batches
+                await asyncio.sleep(0.01)
+        refused = next(
+            one for one in excise.log.events if one.get("http.response.status_code") == 429
+        )
+        assert refused["api_key"] not in echoes

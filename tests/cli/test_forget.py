@@ -9,9 +9,20 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from proxy.campaigns.report import SUBJECT, TIES
 from proxy.cli import main
 from proxy.client.secret import Secret
-from proxy.counters.protocol import Count, Op, Raise, ReadScore, Total
+from proxy.counters.protocol import (
+    POSTS_MAX,
+    Count,
+    Op,
+    Post,
+    Posts,
+    Raise,
+    ReadPosts,
+    ReadScore,
+    Total,
+)
 from proxy.counters.redis import RedisStore
 from tests.redis_servers import RedisCluster, RedisServer
 
@@ -67,11 +78,65 @@ def test_a_subject_is_forgotten_wherever_it_is_a_part(
     asyncio.run(fill(server.url))
     assert run("--dry-run", "account:acme", url=server.url) == (
         0,
-        "account:acme: 5 counters would be removed\n",
+        "account:acme: 5 counters and 0 ties would be removed\n",
     )
-    assert run("account:acme", url=server.url) == (0, "account:acme: 5 counters removed\n")
+    assert run("account:acme", url=server.url) == (
+        0,
+        "account:acme: 5 counters and 0 ties removed\n",
+    )
     counted = asyncio.run(left(server.url))
     assert [counted[owner] for owner in OWNERS] == [1, 1, 1, 1, 2, 2, 2]
+
+
+@pytest.mark.parametrize("kind", ["single", "cluster"])
+def test_an_account_is_forgotten_by_those_who_shared_with_it(
+    kind: str, request: pytest.FixtureRequest
+) -> None:
+    server: RedisServer | RedisCluster = request.getfixturevalue(
+        "shared_redis" if kind == "single" else "shared_cluster"
+    )
+    run("account:acme", url=server.url)
+    names = [f"account:{who} template:tpl_{n}" for n in range(700) for who in ("acme", "other")]
+    names += ["account:other account:acme", "account:acme2 account:acme2b"]
+    places = ["account:acme", "account:acme2"]
+    asyncio.run(post(server.url, names, places))
+    assert run("--dry-run", "account:acme", url=server.url) == (
+        0,
+        "account:acme: 0 counters and 702 ties would be removed\n",
+    )
+    assert run("account:acme", url=server.url) == (
+        0,
+        "account:acme: 0 counters and 702 ties removed\n",
+    )
+    ties, members = asyncio.run(standing(server.url))
+    assert ties == {*names[1:1400:2], "account:acme2 account:acme2b"}
+    assert members == {"account:acme2"}
+
+
+async def post(url: str, ties: list[str], places: list[str]) -> None:
+    store = RedisStore(url, timeout=5)
+    ops: list[Op] = [Post(SUBJECT, TIES, name, "1", 60.0) for name in ties]
+    ops += [Post("board", "campaigns", name, "1", 60.0) for name in places]
+    await store.apply(ops)
+    await store.close()
+
+
+async def standing(url: str) -> tuple[set[str], set[str]]:
+    """Names of ties and of places in campaigns that were not taken down."""
+    store = RedisStore(url, timeout=5)
+    found = []
+    for board in ((SUBJECT, TIES), ("board", "campaigns")):
+        names: dict[str, str] = {}
+        since, more = 0.0, True
+        while more:
+            (read,) = await store.apply((ReadPosts(*board, since),))
+            assert isinstance(read, Posts)
+            names.update({name: text for name, text, _ in read.posts})
+            more, since = read.until > since and len(read.posts) > 0, read.until
+            more = more and len(read.posts) == POSTS_MAX
+        found.append({name for name, text in names.items() if text})
+    await store.close()
+    return found[0], found[1]
 
 
 def test_what_cannot_be_done_is_said(tmp_path: Path) -> None:

@@ -27,10 +27,15 @@ def shown(
 
 
 async def tied(
-    rule: RuleKind, requests: Iterable[tuple[float, Facts]], refused: Iterable[int] = ()
+    rule: RuleKind,
+    requests: Iterable[tuple[float, Facts]],
+    refused: Iterable[int] = (),
+    throttled: Iterable[int] = (),
 ) -> list[tuple[Tie, ...]]:
-    """What each of (seconds, facts) was tied to; those whose number is `refused` end so."""
+    """What each of (seconds, facts) was tied to; those whose number is `refused` end so, or are
+    `throttled` by the upstream."""
     store, found, turned_away = MemoryStore(clock=SystemClock()), [], frozenset(refused)
+    limited = frozenset(throttled)
     for number, (at, came) in enumerate(requests):
         one = replace(came, now=T0 + at)
         subject = rule.subject(one)
@@ -39,7 +44,11 @@ async def tied(
         readings = await store.apply(ops, T0 + at)
         found.append(rule.ties(one, ops, readings))
         if rule.settles:
-            outcome = Outcome(refused=number in turned_away, served=number not in turned_away)
+            outcome = Outcome(
+                refused=number in turned_away,
+                served=number not in turned_away,
+                throttled=number in limited,
+            )
             await store.apply(rule.settle(one, ops, readings, outcome), T0 + at)
     return found
 

@@ -18,6 +18,12 @@ async def test_who_brings_what_another_was_refused_is_tied_to_them() -> None:
     assert (tie.who, tie.thing, tie.family) == ("account:b", "account:a", "linkage")
 
 
+async def test_so_it_is_where_the_upstream_refused_it_for_its_rate() -> None:
+    asked = [shown(who, signals=BODY) for who in "ab"]
+    ties = await tied(RULE, enumerate(asked), throttled=[0])
+    assert [things(one) for one in ties] == [set(), {"account:a"}]
+
+
 async def test_the_same_body_that_was_served_is_no_echo() -> None:
     assert not any(await tied(RULE, enumerate(shown(who, signals=BODY) for who in "abc")))
 
