@@ -11,6 +11,7 @@ from __future__ import annotations
 import gzip
 import sys
 from array import array
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +26,8 @@ else:
 
 DAY = 86_400.0
 ENFORCED = frozenset({"delay", "degrade", "throttle", "block"})
+HARVEST = "harvest"
+"""The label."""
 REFUSED = frozenset({"throttle", "block"})
 _COLUMNS = {
     "allow": ("allow", "log"),
@@ -89,10 +92,40 @@ class Board:
 
     def told(self) -> dict[str, Any]:
         """As JSON holds it."""
+        owners = self.owners()
         return {
             "until": self.until,
-            "populations": {name: told(row) for name, row in sorted(self.rows.items())},
+            "populations": {name: told(row, owners) for name, row in sorted(self.rows.items())},
+            "campaigns": self.mixed(owners),
         }
+
+    def owners(self) -> dict[str, str]:
+        """
+        Campaign that was told → whose it is: `harvest` where most of those who were ever in it harvest
+        (two crews that work through one list may be told as one), else the population of most of them.
+        """
+        members: dict[str, Counter[str]] = {}
+        for row in self.rows.values():
+            whose = HARVEST if row.label == HARVEST else row.name
+            for account in row.accounts.values():
+                for name in account.campaigns:
+                    members.setdefault(name, Counter())[whose] += 1
+        owners = {}
+        for name, of in members.items():
+            ((whose, most),) = of.most_common(1)
+            if 2 * most > of.total():
+                owners[name] = whose
+        return owners
+
+    def mixed(self, owners: dict[str, str]) -> dict[str, int]:
+        """Accounts that were told to be in a harvest's campaigns, by what they really are."""
+        theirs = {name for name, whose in owners.items() if whose == HARVEST}
+        found: Counter[str] = Counter()
+        for row in self.rows.values():
+            found[row.label] += sum(
+                not theirs.isdisjoint(account.campaigns) for account in row.accounts.values()
+            )
+        return dict(found)
 
 
 def lines(file: Path) -> Iterator[bytes]:
@@ -175,7 +208,7 @@ def _refused(row: Row, account: Account, rules: list[str], plain: frozenset[str]
         row.rules[name] = row.rules.get(name, 0) + 1
 
 
-def told(row: Row) -> dict[str, Any]:
+def told(row: Row, owners: dict[str, str]) -> dict[str, Any]:
     """The columns of the traffic format, and what targets and charts need besides."""
     accounts = list(row.accounts.values())
     asked = sum(one.asked for one in accounts)
@@ -207,30 +240,37 @@ def told(row: Row) -> dict[str, Any]:
         "delay_p50_s": quantile(delays, 0.5),
         "delay_p99_s": quantile(delays, 0.99),
         "refusing_rules": dict(sorted(row.rules.items())),
-        "links": links(accounts, asked),
+        "links": links(accounts, asked, _own(row, owners)),
         "curve_asked": row.curve_asked,
         "curve_through": row.curve_through,
     }
 
 
-def links(accounts: list[Account], asked: int, least: int = 8) -> dict[str, Any] | None:
+def _own(row: Row, owners: dict[str, str]) -> frozenset[str]:
+    whose = HARVEST if row.label == HARVEST else row.name
+    return frozenset(name for name, owner in owners.items() if owner == whose)
+
+
+def links(
+    accounts: list[Account], asked: int, own: frozenset[str], least: int = 8
+) -> dict[str, Any] | None:
     """
-    How much of a population is told to be one campaign: the one that most of its accounts are told to
-    be in, and of those with at least so many requests on the first day, how many are in it by its end.
+    How much of a population is told to be a campaign. Those who are banned tie nobody any more, so that
+    one harvest may be told in several pieces: `own` are those that are its. Of
+    accounts with at least so many requests on the first day, how many are in one of them by its end.
     """
-    members: dict[str, int] = {}
-    for one in accounts:
-        for name in one.campaigns:
-            members[name] = members.get(name, 0) + 1
-    if not members:
+    if not any(one.campaigns for one in accounts):
         return None
-    own = max(members, key=lambda name: (members[name], name))
     busy = [one for one in accounts if one.day_one >= least]
     return {
-        "campaigns": len(members),
-        "members": members[own],
+        "campaigns": len(own & {name for one in accounts for name in one.campaigns}),
+        "members": sum(not own.isdisjoint(one.campaigns) for one in accounts),
+        "elsewhere": sum(bool(one.campaigns) and own.isdisjoint(one.campaigns) for one in accounts),
+        "largest": max((sum(name in one.campaigns for one in accounts) for name in own), default=0),
         "busy": len(busy),
-        "busy_linked_day_one": sum(one.campaigns.get(own, DAY) < DAY for one in busy),
+        "busy_linked_day_one": sum(
+            any(since < DAY for name, since in one.campaigns.items() if name in own) for one in busy
+        ),
         "tokens_before_link": share(sum(one.before_link for one in accounts), asked),
     }
 

@@ -123,25 +123,33 @@ def test_stopped_after_counts_the_requests_before_the_first_refusal() -> None:
     assert (found["stopped_after_p50"], found["stopped_after_max"]) == (0, 5)
 
 
-def test_links_are_of_the_campaign_that_most_are_in() -> None:
+def test_links_are_of_the_campaigns_that_are_mostly_its_own() -> None:
     rows = []
     for account in ("a", "b", "c"):
         rows += [(line(at, account), decided("allow", 100)) for at in range(8)]
     rows += [
         (line(100, "a"), decided("allow", 100, campaign="cmp_one")),
-        (line(100, "b"), decided("allow", 100, campaign="cmp_one")),
-        (line(100, "c"), decided("allow", 100, campaign="cmp_two")),
+        (line(100, "b"), decided("allow", 100, campaign="cmp_two")),
+        (line(100, "c"), decided("allow", 100, campaign="cmp_app")),
         (line(2 * DAY, "c"), decided("allow", 100, campaign="cmp_one")),
         (line(2 * DAY, "d"), decided("allow", 100)),
     ]
-    links = row(*rows)["links"]
-    assert links == {
+    people = {"population": "app", "label": "benign"}
+    rows += [(line(200, who, **people), decided("allow", 100, campaign="cmp_app")) for who in "xyz"]
+    rows += [(line(200, "w", **people), decided("allow", 100, campaign="cmp_one"))]
+    told = board(*rows).told()
+    assert told["populations"]["p"]["links"] == {
         "campaigns": 2,
         "members": 3,
+        "elsewhere": 0,
+        "largest": 2,
         "busy": 3,
         "busy_linked_day_one": 2,
         "tokens_before_link": pytest.approx(2500 / 2900),
     }
+    links = told["populations"]["app"]["links"]
+    assert (links["campaigns"], links["members"], links["elsewhere"]) == (1, 3, 1)
+    assert told["campaigns"] == {"harvest": 3, "benign": 1}
 
 
 def test_without_campaigns_there_are_no_links() -> None:
