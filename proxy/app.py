@@ -18,11 +18,14 @@ from aiohttp import web
 from proxy import assembly
 from proxy.admin.api import admin_app
 from proxy.admin.boards import board_routes
+from proxy.admin.campaigns import campaign_routes
 from proxy.admin.explanations import explanation_routes
 from proxy.admin.health import Readiness, health_app
 from proxy.background import REVOKED
+from proxy.campaigns.desk import Desk, Said
 from proxy.campaigns.joiner import Joiner
 from proxy.campaigns.naming import Named
+from proxy.campaigns.totals import Totals
 from proxy.classifier import Result
 from proxy.client.accounts import Accounts, load_accounts
 from proxy.clock import Clock, SystemClock, utc
@@ -75,6 +78,7 @@ class App:
         self._settings = settings
         self._log = log
         self._clock = clock or SystemClock()
+        self._replica = request_id(self._clock.now())
         self._secret = assembly.make_secret(settings)
         self._accounts: Accounts | None = None
         self._accounts_file: tuple[Path, Stamp] | None = None
@@ -121,7 +125,7 @@ class App:
         line = self._make_line()
         self._pipeline, self._judge = line.pipeline, line.judge
         self.bans, self.allowances, self.background = line.bans, line.allowances, line.background
-        self.campaigns = line.campaigns
+        self.campaigns, self._ledger = line.campaigns, line.ledger
         listener = Listener(
             self._pipeline.run,
             self._reject,
@@ -154,6 +158,7 @@ class App:
             *board_routes(self.bans),
             *board_routes(self.allowances, ("account",)),
             *board_routes(self.background.board, ("template",), self.background.revoke),
+            *campaign_routes(self._desk()),
             *explanation_routes(self._explain, recent.MOST),
         ]
         await self._open(
@@ -220,6 +225,7 @@ class App:
             "store": self._store.state,
             "bans": len(self.bans.all()),
             "allowances": len(self.allowances.all()),
+            "campaigns": self.campaigns.counted()[0],
             "active_requests": len(self._underway()),
         }
 
@@ -282,6 +288,7 @@ class App:
             emit=self._emit,
             on_fault=self._fault,
             on_notice=self._noticed,
+            replica=self._replica,
             on_keys_full=self._keys_full,
         )
         return make_line(
@@ -309,7 +316,7 @@ class App:
                 self.allowances,
                 self.background.board,
                 self.campaigns.board,
-                self.campaigns.verdicts,
+                self.campaigns.verdicts.board,
             ),
             renew_leases=self._judge.renew_leases,
             lists=lambda: self.lists.look(self._pipeline.policy.lists),
@@ -318,13 +325,26 @@ class App:
             self._store,
             self._clock,
             self.campaigns,
-            request_id(self._clock.now()),
+            self._replica,
             common=self.background.background,
             on_campaign=self._campaign_found,
         )
         self._keep_running(self._upkeep.run(), "upkeep")
+        self._opened.callback(self._ledger.tell)
+        self._keep_running(self._ledger.run(), "totals")
         self._keep_running(
             self.joiner.run(lambda: self._pipeline.policy.links, self._task_fault), "campaigns"
+        )
+
+    def _desk(self) -> Desk:
+        return Desk(
+            self.campaigns,
+            Totals(self._store),
+            self.bans,
+            self._clock,
+            item_hash=self._secret.item_hash,
+            shown=self._events.subject,
+            on_verdict=self._verdict_said,
         )
 
     def _keep_running(self, work: Coroutine[Any, Any, None], name: str) -> None:
@@ -425,6 +445,18 @@ class App:
             merged=list(named.merged),
         )
 
+    def _verdict_said(self, said: Said) -> None:
+        self._log.say(
+            "verdict",
+            verdict=said.verdict,
+            campaign=said.campaign,
+            accounts=said.accounts,
+            subjects=list(said.subjects),
+            by="operator",
+            because=said.because,
+            ends=utc(said.ends),
+        )
+
     def _store_state(self, state: State, reason: str) -> None:
         self.readiness.note("store", state)
         if state == "ok":
@@ -433,12 +465,13 @@ class App:
             self._log.say(f"store_{state}", reason=reason)
 
     def _noticed(self, board: Board, notice: Notice, stands: bool) -> None:
-        if board in {"campaigns", "verdicts"}:
-            return  # thousands of members join at once: the joiner tells of the campaign
+        if board == "campaigns" or (board == "verdicts" and stands):
+            return  # thousands of members at once: the joiner, or the desk, tells of the campaign
         names = {
             "bans": ("ban_lifted", "banned"),
             "allowances": ("allowance_lifted", "allowed"),
             "background": ("common_revoked", "common_learnt"),
+            "verdicts": ("verdict_lifted", ""),
         }
         self._log.say(
             names[board][stands and notice.by != REVOKED],
@@ -458,4 +491,7 @@ class App:
         metrics.events_dropped.set(self._log.dropped)
         metrics.bans.set(len(self.bans.all()))
         metrics.allowances.set(len(self.allowances.all()))
+        campaigns, accounts = self.campaigns.counted()
+        metrics.campaigns.set(campaigns)
+        metrics.campaign_accounts.set(accounts)
         metrics.store_up.set(1 if self._store.state == "ok" else 0)

@@ -254,6 +254,15 @@ OTHER_EVENTS: Final[dict[str, tuple[Level, str, tuple[str, ...]]]] = {
         "accounts have been found to belong together, or many more of them",
         ("campaign", "members", "suspected", "families", "signals", "since", "merged"),
     ),
+    "verdict": (
+        "info",
+        (
+            "an operator says of accounts of a campaign that they belong to nobody (`apart`), not to "
+            "the rest (`split`), or do belong (`confirmed`); `subjects` are the first twenty of them"
+        ),
+        ("verdict", "campaign", "accounts", "subjects", "by", "because", "ends"),
+    ),
+    "verdict_lifted": ("info", "an operator takes that back", _NOTICE),
     "accepted_keys_full": (
         "warning",
         "upstream accepted more new keys than `limits.accepted_keys` or their network may have",

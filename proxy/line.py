@@ -14,6 +14,7 @@ from proxy.background import Background
 from proxy.batches import BatchBook
 from proxy.campaigns.members import Campaigns
 from proxy.campaigns.report import TieReports
+from proxy.campaigns.totals import Ledger
 from proxy.classify import Classification, Question
 from proxy.client.accounts import Accounts
 from proxy.client.identity import Identifier
@@ -55,6 +56,8 @@ class Surroundings:
     emit: Callable[[Visit, Exchange], None]
     on_fault: Callable[[str, BaseException], None]
     on_notice: Callable[[Board, Notice, bool], None]
+    replica: str
+    """A name that no other replica has."""
     on_keys_full: Callable[[], None]
     """Called for each key that was accepted and is not taken for proven, for want of room."""
 
@@ -70,6 +73,7 @@ class Line:
     allowances: Notices
     background: Background
     campaigns: Campaigns
+    ledger: Ledger
 
 
 def make_line(
@@ -89,6 +93,7 @@ def make_line(
     )
     background = Background(common)
     campaigns = Campaigns(members, verdicts, clock)
+    ledger = Ledger(clock, settle, around.replica, campaigns.placed)
     proven = ProvenKeys()
     identifier = assembly.make_identifier(
         settings, secret, accounts, proven, networks, only_known=credential is not None
@@ -123,6 +128,7 @@ def make_line(
         ),
         batches=BatchBook(around.store, clock, settle, settle_locally),
         judge=judge,
+        ledger=ledger,
         background=background,
         forwarding=Forwarding(credential, ask_usage, identifier.withheld),
         clock=clock,
@@ -132,7 +138,7 @@ def make_line(
         if ask_classifier is None
         else Classification(ask_classifier, settle, settle_locally),
     )
-    return Line(pipeline, judge, identifier, bans, allowances, background, campaigns)
+    return Line(pipeline, judge, identifier, bans, allowances, background, campaigns, ledger)
 
 
 _BOARDS: tuple[Board, ...] = ("bans", "allowances", "background", "campaigns", "verdicts")

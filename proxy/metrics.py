@@ -108,6 +108,10 @@ class Metrics:
         self.events_dropped = gauge("excise_events_dropped", "Events lost since the start.")
         self.bans = gauge("excise_bans", "Bans that stand, as this replica knows them.")
         self.allowances = gauge("excise_allowances", "Allowances that stand.")
+        self.campaigns = gauge("excise_campaigns", "Campaigns, as this replica knows them.")
+        self.campaign_accounts = gauge(
+            "excise_campaign_accounts", "Accounts in campaigns, those that are only suspected too."
+        )
         self.store_up = gauge("excise_store_up", "1 while the store answers, else 0.")
         self._policy = Gauge(
             "excise_policy_info", "The policy in force.", ("digest", "mode"), registry=registry

@@ -8,7 +8,7 @@ trip, and a ban holds while the store is gone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, Literal
 
 import orjson
@@ -63,9 +63,16 @@ class Notices:
         self._since = 0.0
         self.refused = 0
         """Notices that were not taken in for want of room."""
+        self.version = 0
+        """Another number whenever a notice has been put up or taken down."""
 
     def __len__(self) -> int:
         return len(self._held)
+
+    def __iter__(self) -> Iterator[Notice]:
+        """All that stand, in no order."""
+        now = self._clock.now()
+        return (held for held in self._held.values() if held.ends > now)
 
     def of(self, subject: str | None) -> Notice | None:
         """The notice on a subject, if one stands."""
@@ -98,6 +105,7 @@ class Notices:
         held = self.of(subject)
         if held is not None:
             del self._held[subject]
+            self.version += 1
             self._settle((Post("board", self.board, subject, "", _LIFTED_S),))
             self._on_change(self.board, held, False)
         return held
@@ -114,8 +122,8 @@ class Notices:
             notice = _noticed(subject, text, ends)
             if notice is not None:
                 self._take(notice)
-            else:
-                self._held.pop(subject, None)
+            elif self._held.pop(subject, None) is not None:
+                self.version += 1
 
     def _take(self, notice: Notice) -> bool:
         if notice.subject not in self._held and len(self._held) >= MAX_NOTICES:
@@ -123,7 +131,9 @@ class Notices:
             if len(self._held) >= MAX_NOTICES:
                 self.refused += 1
                 return False
-        self._held[notice.subject] = notice
+        if self._held.get(notice.subject) != notice:
+            self._held[notice.subject] = notice
+            self.version += 1
         return True
 
 

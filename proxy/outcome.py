@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from proxy.campaigns.totals import Ledger
 from proxy.dialects.replies import BYTES_PER_TOKEN, UnreadReply
 from proxy.estimates import Estimates
-from proxy.facts import ANSWERING, NO_USAGE, Outcome, Usage
+from proxy.facts import ANSWERING, NO_USAGE, Ask, Client, Outcome, Usage
 from proxy.passage import Progress
+from proxy.rules.subjects import safe
 from proxy.visit import Visit
 
 THROTTLED = 429
@@ -63,6 +65,16 @@ def learn(estimates: Estimates, visit: Visit, progress: Progress) -> None:
         return
     if reader.usage is not None:
         estimates.learn(client, (read.ask, *read.more), reader.usage)
+
+
+def enter(
+    ledger: Ledger, client: Client | None, ask: Ask | None, template: str | None, outcome: Outcome
+) -> None:
+    """Count what a request's account has asked and been given, should it turn out to be of a campaign."""
+    # Keys that nobody vouches for are nobody's accounts.
+    if client is not None and client.account is not None and not client.unproven:
+        model = None if ask is None or ask.model is None else safe(ask.model)
+        ledger.note(f"account:{safe(client.account)}", model, template, outcome)
 
 
 def _spent(visit: Visit, progress: Progress) -> Usage:

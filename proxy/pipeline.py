@@ -18,6 +18,7 @@ from itertools import chain
 from proxy.background import Background
 from proxy.batches import BatchBook
 from proxy.batchfile import BatchFile
+from proxy.campaigns.totals import Ledger
 from proxy.client.identity import Identifier
 from proxy.client.proofs import Proofs
 from proxy.clock import Clock
@@ -37,7 +38,7 @@ from proxy.head import Head
 from proxy.ids import request_id
 from proxy.judge import STORE_GONE, Judge
 from proxy.judgement import Judgement
-from proxy.outcome import learn, outcome_of
+from proxy.outcome import enter, learn, outcome_of
 from proxy.passage import Exchange
 from proxy.policy.decide import without_room
 from proxy.policy.model import Policy
@@ -77,6 +78,7 @@ class Pipeline:
         proofs: Proofs,
         batches: BatchBook,
         judge: Judge,
+        ledger: Ledger,
         background: Background,
         forwarding: Forwarding,
         clock: Clock,
@@ -92,6 +94,7 @@ class Pipeline:
         self._proofs = proofs
         self._batches = batches
         self._judge = judge
+        self._ledger = ledger
         self._background = background
         self._forwarding = forwarding
         self._clock = clock
@@ -456,6 +459,8 @@ class Pipeline:
                 self._judge.take_back(visit.judgement)
             outcome = outcome_of(visit, exchange.progress)
             self._judge.settle(visit.judgement, outcome)
+            if visit.policy.links:
+                enter(self._ledger, visit.client, visit.ask, visit.signals.template, outcome)
             if visit.policy.estimates:
                 learn(self._estimates, visit, exchange.progress)
             if self._classify is not None and outcome.served:

@@ -61,11 +61,16 @@ def _wanted(body: bytes, subjects: tuple[str, ...]) -> tuple[str, float, str]:
         raise ValueError("The body must be a JSON object.") from None
     if not isinstance(given, dict) or set(given) != {"subject", "for", "because"}:
         raise ValueError("The body must hold `subject`, `for` and `because`, and no more.")
-    because = given["because"]
-    if not isinstance(because, str) or not _ONE_LINE(because.strip()):
-        raise ValueError("`because` must say why, in one line of at most 500 characters.")
+    because = one_line(given["because"])
     subject = read_subject(str(given["subject"]), subjects)
     seconds = parse_duration(given["for"])
     if seconds > MAX_DURATION_S:
         raise ValueError("`for` must be at most 366d.")
-    return subject, seconds, because.strip()
+    return subject, seconds, because
+
+
+def one_line(because: Any) -> str:
+    """Why something is done, as it was given. Raises ValueError in operators' words."""
+    if not isinstance(because, str) or not _ONE_LINE(because.strip()):
+        raise ValueError("`because` must say why, in one line of at most 500 characters.")
+    return because.strip()

@@ -26,6 +26,8 @@ LEASE_S: Final = 30.0
 """A replica that has died is followed after so long."""
 EVERY_S: Final = 15.0
 """How often ties are looked at."""
+HEAR_S: Final = 1.0
+"""How often whoever joins looks whether an operator has spoken."""
 GROWN: Final = 1.5
 """A campaign that is larger than it was told to be by this factor is told again."""
 SHARE: Final = 20
@@ -70,6 +72,8 @@ class Joiner:
         self._since = 0.0
         self._changed = False
         self._rests_until = 0.0
+        self._heard = 0
+        """The version of operators' verdicts that was joined by."""
         self.book = TieBook()
         self.leads = False
         """Whether this replica is the one that joins."""
@@ -86,7 +90,15 @@ class Joiner:
                 pass  # the next look will tell
             except Exception as error:
                 on_fault(error)
-            await asyncio.sleep(EVERY_S)
+            await self._rest()
+
+    async def _rest(self) -> None:
+        """Wait, but not where an operator has said something that this replica has to act on."""
+        ends = self._clock.monotonic() + EVERY_S
+        while (left := ends - self._clock.monotonic()) > 0:
+            if self.leads and self._campaigns.verdicts.version != self._heard:
+                return
+            await asyncio.sleep(min(HEAR_S, left))
 
     async def step(self) -> int:
         """Look once; how many accounts' places have changed. Raises StoreError."""
@@ -99,8 +111,10 @@ class Joiner:
         self.leads = True
         await self._read()
         started = self._clock.monotonic()
-        if not self._changed or started < self._rests_until:
+        version = self._campaigns.verdicts.version
+        if version == self._heard and (not self._changed or started < self._rests_until):
             return 0
+        self._heard = version
         # Read here: the board goes on changing while work is done aside.
         groups = await self._aside(partial(self.joined, self._campaigns.names()))
         changed = self.publish(groups)
@@ -111,7 +125,14 @@ class Joiner:
     def joined(self, before: Mapping[str, str]) -> list[Named]:
         """Join what is known. `before` is what each account's campaign was."""
         self.book.fade(self._clock.now())
-        groups = join(self.book, self._common, least_members=self._least_members)
+        verdicts = self._campaigns.verdicts
+        groups = join(
+            self.book,
+            self._common,
+            least_members=self._least_members,
+            apart=verdicts.apart,
+            side=verdicts.side,
+        )
         return name_all(groups, before)
 
     def publish(self, groups: list[Named]) -> int:
@@ -148,7 +169,7 @@ class Joiner:
                     self._changed = True
                     continue
                 tie = tie_of(name, text, ends)
-                if tie is not None and not self._campaigns.forgiven(tie.who):
+                if tie is not None:
                     self.book.add(tie)
                     self._changed = True
             if again and not (onward and len(read.posts) == POSTS_MAX):

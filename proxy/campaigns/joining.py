@@ -40,6 +40,8 @@ class Reason:
     """Members who share it, besides the account itself."""
     since: float
     seen: float
+    by_end_users: bool = False
+    """Whether the account's own end users could bring it about."""
 
 
 @value
@@ -104,23 +106,27 @@ def join(
     common: Callable[[str], bool] = lambda _thing: False,
     *,
     least_members: int = LEAST_MEMBERS,
+    apart: Callable[[str], bool] = lambda _who: False,
+    side: Callable[[str], str] = lambda _who: "",
 ) -> list[Group]:
-    """The groups, the largest first. `common` says which things are background and link nobody."""
-    ranked = {who: _ranked(book, ties, common) for who, ties in book.each()}
-    sets, of_pair = _Sets(), dict[Pair, str]()
+    """The groups, the largest first. `common` says which things are background and link nobody, `apart`
+    which accounts belong to nobody; accounts of two sides are never joined."""
+    ranked = {who: _ranked(book, ties, common) for who, ties in book.each() if not apart(who)}
+    sets, of_pair = _Sets(), dict[tuple[str, Pair], str]()
     suspects: list[str] = []
     for who, ties in ranked.items():
         if any(tie.trusted for tie in ties):
             suspects.append(who)
             continue
+        own = side(who)
         for pair in _pairs(who, ties):
-            first = of_pair.setdefault(pair, who)
+            first = of_pair.setdefault((own, pair), who)
             if first != who:
                 sets.join(first, who)
     joined: dict[str, list[str]] = defaultdict(list)
     for who in sets:
         joined[sets.find(who)].append(who)
-    suspected = _suspected(suspects, ranked, of_pair, sets)
+    suspected = _suspected(suspects, ranked, of_pair, sets, side)
     groups = [
         _group(sorted(members), suspected.get(root, ()), ranked)
         for root, members in joined.items()
@@ -160,13 +166,16 @@ def _itself(who: str, ties: tuple[Tie, ...]) -> tuple[Tie, ...]:
 def _suspected(
     suspects: list[str],
     ranked: dict[str, tuple[Tie, ...]],
-    of_pair: dict[Pair, str],
+    of_pair: dict[tuple[str, Pair], str],
     sets: _Sets,
+    side: Callable[[str], str],
 ) -> dict[str, tuple[str, ...]]:
     """Root of a group → the trusted accounts that share its things."""
     found: dict[str, tuple[str, ...]] = {}
     for who in suspects:
-        shared = (of_pair[pair] for pair in _pairs(who, ranked[who]) if pair in of_pair)
+        own = side(who)
+        pairs = ((own, pair) for pair in _pairs(who, ranked[who]))
+        shared = (of_pair[pair] for pair in pairs if pair in of_pair)
         root = next((sets.find(one) for one in shared), None)
         if root is not None:
             found[root] = (*found.get(root, ()), who)
@@ -191,6 +200,7 @@ def _group(
                         shared[tie.thing] - 1,
                         tie.since,
                         tie.seen,
+                        tie.by_end_users,
                     )
                     for tie in ranked[who]
                     if shared[tie.thing] > 1

@@ -9,6 +9,7 @@ import click
 from proxy.cli.accounts import accounts
 from proxy.cli.background import background
 from proxy.cli.bans import allow, bans
+from proxy.cli.campaigns import campaigns
 from proxy.cli.check import check
 from proxy.cli.demo import demo
 from proxy.cli.diff import diff
@@ -47,6 +48,7 @@ main.add_command(shadow)
 main.add_command(bans)
 main.add_command(allow)
 main.add_command(background)
+main.add_command(campaigns)
 main.add_command(forget)
 main.add_command(demo)
 main.add_command(networks)

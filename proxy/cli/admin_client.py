@@ -19,7 +19,14 @@ from proxy.settings import listen_address, load_settings
 TIMEOUT_S = 10.0
 
 
-def call(method: str, path: str, *, query: dict[str, str] | None = None, body: Any = None) -> Any:
+def call(
+    method: str,
+    path: str,
+    *,
+    query: dict[str, str] | None = None,
+    body: Any = None,
+    timeout: float = TIMEOUT_S,
+) -> Any:
     """One call; the answer's JSON. Ends the command with a clear message where it fails."""
     try:
         settings = load_settings({}, os.environ, Path.cwd())
@@ -44,7 +51,7 @@ def call(method: str, path: str, *, query: dict[str, str] | None = None, body: A
     # No proxy of the environment stands between us and a loopback address.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(request, timeout=TIMEOUT_S) as answer:
+        with opener.open(request, timeout=timeout) as answer:
             return json.load(answer)
     except urllib.error.HTTPError as error:
         raise click.ClickException(_said(error)) from None

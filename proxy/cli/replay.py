@@ -41,7 +41,12 @@ from proxy.settings import Settings, load_settings
 
 WIDTH: Final = 130
 """Of tables that go to no terminal."""
-_WRITES: Final = {"decisions": "decisions", "json": "json_to", "html": "html"}
+_WRITES: Final = {
+    "decisions": "decisions",
+    "json": "json_to",
+    "html": "html",
+    "campaigns": "campaigns",
+}
 """Option → the name of its value."""
 LOOK_EVERY: Final = 256
 """Records between two looks at how far the file has been read."""
@@ -60,6 +65,7 @@ _INPUT = click.Path(path_type=Path, dir_okay=False, exists=True, allow_dash=True
 @click.option("--decisions", metavar="FILE", help="A line for each request; - is stdout.")
 @click.option("--json", "json_to", metavar="FILE", help="The summary as JSON; - is stdout.")
 @click.option("--html", metavar="FILE", help="The summary as a page with charts; - is stdout.")
+@click.option("--campaigns", metavar="FILE", help="Campaigns that were found; - is stdout.")
 @click.option("--events", is_flag=True, help="TRAFFIC is an event log of Excise's own.")
 @click.option("--recorded", type=_FILE, multiple=True, help="A policy that wrote the log.")
 @click.option("--top", type=click.IntRange(0, 10_000), default=10, help="Accounts shown [10].")
@@ -93,6 +99,9 @@ def replay(traffic: Path, policy: Path, against: Path | None, top: int, **given:
             report.run(records, decide)
             told = report.told(top)
             _write(told, out)
+            if (file := out.get("--campaigns")) is not None:
+                for one in report.world.campaigns_told():
+                    file.write(orjson.dumps(one, option=orjson.OPT_APPEND_NEWLINE))
         if STDOUT not in writes.values():
             _show(told)
     except (ConfigurationError, PolicyError) as error:

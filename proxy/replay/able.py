@@ -23,6 +23,8 @@ UNTOLD: Final = frozenset({"ask.tools", "ask.parameters"})
 """Facts of expressions that no event holds whole."""
 _ALWAYS: Final = frozenset({"client"})
 """Signals that are derived whatever the policy."""
+_NEVER: Final = frozenset({"body", "overlap", "running", "shape"})
+"""Signals that no event holds."""
 
 
 def shown_addresses(address: str) -> Shown:
@@ -49,7 +51,7 @@ def obstacles(policy: Policy, recorded: Wants | None, addresses: Shown) -> dict[
 
 
 def _of_body(rule: RuleKind, recorded: Wants | None) -> str | None:
-    derived = _ALWAYS if recorded is None else recorded.signals | _ALWAYS
+    derived = _ALWAYS if recorded is None else (recorded.signals | _ALWAYS) - _NEVER
     needs: list[str] = sorted(rule.wants - derived)
     texts = () if recorded is None else recorded.texts
     tables = () if recorded is None else recorded.requests

@@ -19,7 +19,7 @@ from proxy.dialects.routes import dialect
 from proxy.estimates import Estimates
 from proxy.facts import NO_USAGE, Facts, Outcome, Usage
 from proxy.judgement import Judgement
-from proxy.outcome import THROTTLED
+from proxy.outcome import THROTTLED, enter
 from proxy.policy.decide import without_room
 from proxy.policy.load import load
 from proxy.policy.model import Policy
@@ -132,7 +132,8 @@ class EventWorld(World):
         result = Result(record, decision, delay_s=held, standings=judgement.standings)
         if decision.verb.refuses:
             judge.take_back(judgement)
-            judge.settle(judgement, Outcome(True, False, retry_after_s=decision.retry_after_s))
+            outcome = Outcome(True, False, retry_after_s=decision.retry_after_s)
+            self._settled(judgement, facts, outcome)
             self._order.put(result)
             return
         usage, lasts = self._answered(result, facts)
@@ -140,9 +141,14 @@ class EventWorld(World):
         await Until(self.clock.at + lasts)
         status = record.response.status
         outcome = Outcome(False, True, status >= 400, status == THROTTLED, usage=usage)
-        judge.settle(judgement, outcome)
+        self._settled(judgement, facts, outcome)
         if policy.estimates and facts.ask is not None and not refused(event):
             self._estimates.learn(facts.client, (facts.ask,), usage)
+
+    def _settled(self, judgement: Judgement, facts: Facts, outcome: Outcome) -> None:
+        self._line.judge.settle(judgement, outcome)
+        if judgement.policy.links:
+            enter(self._line.ledger, facts.client, facts.ask, facts.signals.template, outcome)
 
     def _answered(self, result: Result, facts: Facts) -> tuple[Usage, float]:
         """Tokens and seconds of the answer, by what the policy takes from it; the result is told both."""

@@ -12,19 +12,23 @@ whoever runs it and whenever.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Coroutine, Iterable, Iterator
 from functools import partial
 from hashlib import blake2b
-from typing import Final
+from typing import Any, Final, TypeVar
 
+from proxy.campaigns.desk import Desk
 from proxy.campaigns.joiner import Joiner, at_once
 from proxy.campaigns.members import Campaigns
+from proxy.campaigns.told import Told
+from proxy.campaigns.totals import Totals
 from proxy.client.accounts import Accounts
 from proxy.client.secret import Secret
 from proxy.counters.memory import MemoryStore
 from proxy.counters.protocol import Op
 from proxy.counters.resilient import ResilientStore
 from proxy.edge.lanes import DelayLanes
+from proxy.events import EventBuilder
 from proxy.line import Surroundings, make_line
 from proxy.networks.load import load_networks
 from proxy.networks.lookup import Networks
@@ -40,6 +44,8 @@ from proxy.replay.result import Result
 from proxy.replay.scheduler import Scheduler
 from proxy.settings import ClientAddress, Settings
 from proxy.visit import Visit
+
+T = TypeVar("T")
 
 START: Final = 1_767_571_200.0
 """2026-01-05 00:00 UTC, a Monday: when a record begins that does not say."""
@@ -80,7 +86,8 @@ class World:
         """Accepted keys that were not taken for proven, for their network has proven too many."""
         self._keep_visits = keep_visits
         settings = _as_recorded(settings or Settings())
-        secret = secret or Secret(drawn.digest())
+        secret = self._secret = secret or Secret(drawn.digest())
+        self._addresses = settings.log.addresses
         self._store = MemoryStore(counters, clock=self.clock)
         resilient = ResilientStore(self._store, MemoryStore(1, clock=self.clock), self.clock)
         self._queue: list[Op] = []
@@ -98,6 +105,7 @@ class World:
                 emit=_emit_nothing,
                 on_fault=self._fault,
                 on_notice=_notice_nothing,
+                replica="replay",
                 on_keys_full=self._key_refused,
             ),
             policy=policy,
@@ -160,6 +168,21 @@ class World:
         for kind, count in sorted(self.faults.items()):
             notes.append(f"{count} requests ended by a fault of Excise's own ({kind})")
         return notes
+
+    def campaigns_told(self) -> list[Told]:
+        """Everything about each campaign, as it stands now, the largest first."""
+        self._line.ledger.tell()
+        self._settle()
+        shown = EventBuilder(self._addresses, self._secret.item_hash).subject
+        desk = Desk(
+            self.campaigns,
+            Totals(self._store),
+            self.bans,
+            self.clock,
+            item_hash=self._secret.item_hash,
+            shown=shown,
+        )
+        return _at_once(desk.all_at_once())
 
     def run(self, records: Iterable[Record]) -> Iterator[Result]:
         """The results, in the records' order."""
@@ -239,20 +262,25 @@ class World:
 
     def _join(self) -> None:
         """Make campaigns out of the ties so far, as one replica does live."""
-        step = self._joiner.step()
-        try:
-            step.send(None)
-        except StopIteration:
-            self._settle()
-            return
-        step.close()
-        raise RuntimeError("joining cannot wait in a replay")
+        _at_once(self._joiner.step())
+        self._settle()
 
     def _key_refused(self) -> None:
         self.keys_full += 1
 
     def _fault(self, _id: str, error: BaseException) -> None:
         self.faults[type(error).__name__] += 1
+
+
+def _at_once(work: Coroutine[Any, Any, T]) -> T:
+    """The result of what waits for nothing."""
+    try:
+        work.send(None)
+    except StopIteration as done:
+        result: T = done.value
+        return result
+    work.close()
+    raise RuntimeError("nothing can wait in a replay")
 
 
 def _as_recorded(settings: Settings) -> Settings:

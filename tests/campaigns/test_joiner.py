@@ -2,85 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import Callable
 
 import pytest
 
 from proxy.campaigns.forgetting import forget_ties
-from proxy.campaigns.joiner import EVERY_S, LEASE_S, SHARE, Aside, Joiner, at_once
-from proxy.campaigns.members import Campaigns
+from proxy.campaigns.joiner import EVERY_S, LEASE_S, SHARE
+from proxy.campaigns.members import membership
 from proxy.campaigns.naming import Named
 from proxy.campaigns.report import AGAIN_S, TieReports, name_of, text_of, tie_of
-from proxy.campaigns.ties import Tie
 from proxy.counters.memory import MemoryStore
-from proxy.counters.protocol import Op, Store
-from proxy.notices import Notices
-from tests.counters.stores import StillClock, redis_store
-from tests.redis_servers import RedisServer
+from proxy.counters.protocol import Op
+from tests.counters.stores import StillClock
 
+from .replicas import Replica, Shared, lasting
 from .test_joining import shares, tie
 
 PEOPLE = "abcdef"
-
-
-class Shared:
-    """A store that several replicas share, and its clock."""
-
-    def __init__(self, store: Store, clock: StillClock) -> None:
-        self.store, self.clock = store, clock
-
-
-@pytest.fixture(params=["memory", "redis"])
-async def shared(
-    request: pytest.FixtureRequest, shared_redis: RedisServer
-) -> AsyncIterator[Shared]:
-    clock = StillClock()
-    if request.param == "memory":
-        yield Shared(MemoryStore(clock=clock), clock)
-        return
-    with shared_redis.client() as client:
-        client.flushall()
-    store = redis_store(shared_redis.url)
-    yield Shared(store, clock)
-    await store.close()
-
-
-class Replica:
-    """What one process has of campaigns."""
-
-    def __init__(self, shared: Shared, name: str, aside: Aside = at_once) -> None:
-        self._shared = shared
-        self._queue: list[Op] = []
-        clock = shared.clock
-        self.reports = TieReports(clock, self._queue.extend)
-        self.board = Notices("campaigns", clock, self._queue.extend)
-        self.verdicts = Notices("verdicts", clock, self._queue.extend)
-        self.campaigns = Campaigns(self.board, self.verdicts, clock)
-        self.joiner = Joiner(shared.store, clock, self.campaigns, name, aside=aside)
-
-    async def report(self, ties: Iterable[Tie]) -> None:
-        self.reports.report(tuple(ties))
-        await self.flush()
-
-    async def step(self) -> int:
-        changed = await self.joiner.step()
-        await self.flush()
-        return changed
-
-    async def learn(self) -> None:
-        (read,) = await self._shared.store.apply((self.board.reading(),))
-        self.board.learn(read)  # type: ignore[arg-type]
-
-    async def flush(self) -> int:
-        ops, self._queue[:] = tuple(self._queue), []
-        if ops:
-            await self._shared.store.apply(ops)
-        return len(ops)
-
-
-def lasting(ties: Iterable[Tie], clock: StillClock) -> list[Tie]:
-    now = clock.now()
-    return [tie(one.who.partition(":")[2], one.thing, at=now, ends=now + 86_400) for one in ties]
 
 
 async def test_what_one_replica_is_told_another_joins_and_all_learn(shared: Shared) -> None:
@@ -93,7 +31,7 @@ async def test_what_one_replica_is_told_another_joins_and_all_learn(shared: Shar
     assert campaign.startswith("cmp_")
     assert [one.campaigns.of(f"account:{who}") for who in PEOPLE] == [campaign] * len(PEOPLE)
     assert one.campaigns.of("account:z") is None
-    (member, *_) = one.campaigns.members(campaign)
+    (member, *_) = map(membership, one.campaigns.standing())
     assert {reason.signal for reason in member.reasons} == {"template", "request_shape"}
 
 
@@ -216,3 +154,22 @@ def test_what_is_told_of_a_tie_is_what_was_tied() -> None:
 )
 def test_what_is_not_of_our_making_ties_nobody(text: str) -> None:
     assert tie_of("account:a template:t", text, 1.0) is None
+
+
+async def test_a_membership_that_lasts_is_told_anew_each_day_and_no_oftener(shared: Shared) -> None:
+    if not isinstance(shared.store, MemoryStore):
+        pytest.skip("Redis' own clock cannot be moved on")
+    one, told = Replica(shared, "one"), []
+    for _ in range(60):  # hours
+        await one.report(
+            [
+                tie(who, thing, at=shared.clock.now(), ends=shared.clock.now() + 7 * 86_400)
+                for who in PEOPLE
+                for thing in ("template:t", "request_shape:r")
+            ]
+        )
+        told.append(await one.step())
+        shared.clock.advance(3601)
+    assert [hour for hour, changed in enumerate(told) if changed] == [0, 24, 48]
+    (member, *_) = map(membership, one.campaigns.standing())
+    assert {reason.seen for reason in member.reasons} == {shared.clock.now() - 12 * 3601}

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from proxy.campaigns.report import SUBJECT, TIES
+from proxy.campaigns.totals import TOTALS
 from proxy.cli import main
 from proxy.client.secret import Secret
 from proxy.counters.protocol import (
@@ -102,11 +103,11 @@ def test_an_account_is_forgotten_by_those_who_shared_with_it(
     asyncio.run(post(server.url, names, places))
     assert run("--dry-run", "account:acme", url=server.url) == (
         0,
-        "account:acme: 0 counters and 702 ties would be removed\n",
+        "account:acme: 0 counters and 703 ties would be removed\n",
     )
     assert run("account:acme", url=server.url) == (
         0,
-        "account:acme: 0 counters and 702 ties removed\n",
+        "account:acme: 0 counters and 703 ties removed\n",
     )
     ties, members = asyncio.run(standing(server.url))
     assert ties == {*names[1:1400:2], "account:acme2 account:acme2b"}
@@ -117,6 +118,7 @@ async def post(url: str, ties: list[str], places: list[str]) -> None:
     store = RedisStore(url, timeout=5)
     ops: list[Op] = [Post(SUBJECT, TIES, name, "1", 60.0) for name in ties]
     ops += [Post("board", "campaigns", name, "1", 60.0) for name in places]
+    ops += [Post(SUBJECT, TOTALS, f"{name} replica", "1", 60.0) for name in places]
     await store.apply(ops)
     await store.close()
 

@@ -37,7 +37,7 @@ def run(*words: object) -> Result:
     return CliRunner().invoke(main, ["replay", *map(str, words)])
 
 
-@pytest.mark.parametrize("option", ["--decisions", "--json", "--html"])
+@pytest.mark.parametrize("option", ["--decisions", "--json", "--html", "--campaigns"])
 @pytest.mark.parametrize("read", ["traffic.jsonl", "policy.yaml", "other.yaml", "link.jsonl"])
 def test_nothing_that_is_read_is_written_over(
     traffic: Path, policy: Path, tmp_path: Path, option: str, read: str
@@ -61,7 +61,7 @@ def test_two_outputs_are_two_files(traffic: Path, policy: Path, tmp_path: Path) 
     assert "--json and --html cannot both go to standard output" in done.output
 
 
-@pytest.mark.parametrize("option", ["--decisions", "--json", "--html"])
+@pytest.mark.parametrize("option", ["--decisions", "--json", "--html", "--campaigns"])
 def test_what_cannot_be_written_is_told_before_anything_is_replayed(
     traffic: Path, policy: Path, tmp_path: Path, option: str
 ) -> None:
@@ -71,7 +71,7 @@ def test_what_cannot_be_written_is_told_before_anything_is_replayed(
     assert done.output.strip().endswith("file: cannot be written: No such file or directory")
 
 
-@pytest.mark.parametrize("option", ["--decisions", "--json", "--html"])
+@pytest.mark.parametrize("option", ["--decisions", "--json", "--html", "--campaigns"])
 def test_a_replay_that_ends_early_leaves_what_was_there(
     traffic: Path, policy: Path, tmp_path: Path, option: str
 ) -> None:
