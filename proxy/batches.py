@@ -8,7 +8,7 @@ uploaded the file, for a week; while the store is gone, in this replica.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import log2
 from typing import Any, Final
 
@@ -54,8 +54,7 @@ class Planned:
 
     def goes_to(self, endpoint: str) -> bool:
         """Whether all requests of the file go to that endpoint, as the servers that read it want."""
-        template = find_route("POST", endpoint).template
-        return all(route.template == template for (route, _), _ in self.answers)
+        return go_to((kind for kind, _ in self.answers), endpoint)
 
 
 class BatchBook:
@@ -76,9 +75,9 @@ class BatchBook:
 
     async def note(self, client: Client, file: str, answers: Mapping[Kind, int]) -> None:
         """A file has been taken by the upstream, under this id. Returns once a batch can be made of it."""
-        owner = _owner(client)
-        subject = f"{owner}|file:{safe(file)}"
-        if self._bounds.admit(subject, owner, self._clock.now(), PER_ACCOUNT) != subject:
+        who = owner(client)
+        subject = f"{who}|file:{safe(file)}"
+        if self._bounds.admit(subject, who, self._clock.now(), PER_ACCOUNT) != subject:
             return
         ops = [
             Raise(subject, _HOLDS, _written(kind, count), 1.0, _HALF_LIFE)
@@ -89,12 +88,15 @@ class BatchBook:
         except StoreError:
             await self._store.apply_local(ops)
 
-    async def plan(self, client: Client, file: str, request: str) -> Planned | None:
-        """The batch that a request wants of a file; None where nobody knows the file.
+    async def plan(
+        self, client: Client, file: str, request: str, endpoint: str | None = None
+    ) -> Planned | None:
+        """The batch that a request wants of a file; None where nobody knows the file. `endpoint` is for a
+        book that has no ids to go by.
 
         Raises StoreError where that cannot be told, for the store is gone.
         """
-        subject = f"{_owner(client)}|file:{safe(file)}"
+        subject = f"{owner(client)}|file:{safe(file)}"
         asked = ReadScore(subject, _HOLDS, _HALF_LIFE)
         (known,) = await self._store.apply_local([asked])
         local = bool(answers := _read(known))
@@ -114,7 +116,14 @@ class BatchBook:
             (self._settle_locally if planned.local else self._settle)([planned.paid])
 
 
-def _owner(client: Client) -> str:
+def go_to(kinds: Iterable[Kind], endpoint: str) -> bool:
+    """Whether all of them are requests of that endpoint."""
+    template = find_route("POST", endpoint).template
+    return all(route.template == template for route, _ in kinds)
+
+
+def owner(client: Client) -> str:
+    """Whose a file is that a client uploads: its account's, or its address's where it has none."""
     if client.account is None:
         return f"address:{client.address}"
     return f"account:{safe(client.account)}"

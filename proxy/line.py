@@ -84,8 +84,9 @@ def make_line(
     networks: Networks,
     credential: tuple[str, str] | None = None,
     ask_classifier: Callable[[Question], None] | None = None,
+    batches: BatchBook | None = None,
 ) -> Line:
-    """All stages, joined; nothing of it needs a loop."""
+    """All stages, joined; nothing of it needs a loop. `batches` stands in for our own book of files."""
     settings, secret, clock = around.settings, around.secret, around.clock
     settle, settle_locally = around.settle, around.settle_locally
     bans, allowances, common, members, verdicts = (
@@ -126,7 +127,7 @@ def make_line(
             in_all=settings.limits.accepted_keys,
             on_full=around.on_keys_full,
         ),
-        batches=BatchBook(around.store, clock, settle, settle_locally),
+        batches=batches or BatchBook(around.store, clock, settle, settle_locally),
         judge=judge,
         ledger=ledger,
         background=background,

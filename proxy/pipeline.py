@@ -358,15 +358,17 @@ class Pipeline:
         """What a batch makes of its file goes to `visit.batch`; a Refusal where that is not known."""
         if (file := parsed.get(FILE)) is None:
             return None
+        endpoint = parsed.get("endpoint")
+        if endpoint is not None:
+            endpoint = called(endpoint, visit.head.path)
         try:
-            visit.batch = await self._batches.plan(client, file, visit.id)
+            visit.batch = await self._batches.plan(client, file, visit.id, endpoint)
         except StoreError:
             assert visit.judgement is not None
             return _unknown_for_now(visit.judgement)
         if visit.batch is None:
             return self._unreadable(visit, UNKNOWN_FILE)
-        endpoint = parsed.get("endpoint")
-        if endpoint is not None and not visit.batch.goes_to(called(endpoint, visit.head.path)):
+        if endpoint is not None and not visit.batch.goes_to(endpoint):
             return self._unreadable(visit, OTHER_ENDPOINT)
         return None
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from proxy.dialects.base import RefusalReply
+from proxy.dialects.openai_files import UploadReply
 from proxy.edge.body import TOO_LARGE
 from proxy.edge.lanes import DelayLanes
 from proxy.edge.screen import screen
@@ -112,7 +113,9 @@ class RecordedExchange:
         else:
             asks = () if read is None else (read.ask, *read.more)
             answer = degraded_answer(response, degradation, route, asks, observer)
-        if observer is not None and forward.file is None:
+        if isinstance(observer, UploadReply):
+            observer.file_id = visit.id  # what the upstream has called it stands in no record
+        elif observer is not None and forward.file is None:
             visit.reader = RecordedReply(answer.usage)
         if forward.ready is not None:
             await forward.ready()

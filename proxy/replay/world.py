@@ -38,6 +38,7 @@ from proxy.policy.model import Policy
 from proxy.replay.clock import VirtualClock
 from proxy.replay.declared import DeclaredAccounts
 from proxy.replay.exchange import RecordedExchange, Venue
+from proxy.replay.files import RecordedFiles
 from proxy.replay.order import InOrder, Refusals
 from proxy.replay.records import Record
 from proxy.replay.result import Result
@@ -91,6 +92,8 @@ class World:
         self._store = MemoryStore(counters, clock=self.clock)
         resilient = ResilientStore(self._store, MemoryStore(1, clock=self.clock), self.clock)
         self._queue: list[Op] = []
+        settle = self._queue.extend
+        self._files = RecordedFiles(resilient, self.clock, settle, settle)
         self._accounts = DeclaredAccounts(accounts, secret)
         self._line = make_line(
             Surroundings(
@@ -99,8 +102,8 @@ class World:
                 clock=self.clock,
                 store=resilient,
                 outlives=False,
-                settle=self._queue.extend,
-                settle_locally=self._queue.extend,
+                settle=settle,
+                settle_locally=settle,
                 lists=dict,
                 emit=_emit_nothing,
                 on_fault=self._fault,
@@ -111,6 +114,7 @@ class World:
             policy=policy,
             accounts=self._accounts,
             networks=networks or load_networks(settings.networks, start),
+            batches=self._files,
         )
         limits = settings.limits
         lanes = DelayLanes(per_subject=limits.delayed_per_subject, total=limits.delayed_total)
@@ -155,6 +159,7 @@ class World:
         if policy.lists:
             names = ", ".join(sorted(policy.lists))
             notes.append(f"lists that are kept in Redis are taken to be empty: {names}")
+        notes += self._files.notes()
         if self._store.lost:
             notes.append(
                 f"the memory of counters was full: {self._store.lost} of the quietest were forgotten, "
