@@ -219,6 +219,7 @@ def test_one_command_says_what_strict_would_have_done(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     assert "200 lines" in result.stdout
     assert "no reactions" in result.stdout
+    assert "was not judged" not in result.stdout
     told = json.loads(CliRunner().invoke(main, [*words, "--json", "-"]).stdout)
     assert told["lines"] == 200
     assert told["detection"] is None
