@@ -13,6 +13,12 @@ def utc(seconds: float) -> str:
     return moment.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
+def time_of(text: str) -> float:
+    """Unix time of a moment in ISO 8601, which is UTC where it names no zone. Raises ValueError."""
+    moment = datetime.fromisoformat(text)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
 class Clock(Protocol):
     """Seconds. `now` is Unix time and may jump; `monotonic` never goes back and has no epoch."""
 

@@ -88,6 +88,6 @@ def _cost(event: Mapping[str, Any]) -> str:
     used = event.get("gen_ai.usage.input_tokens"), event.get("gen_ai.usage.output_tokens")
     if any(used):
         parts.append(f"{used[0] or 0}→{used[1] or 0} tokens")
-    if "duration_ms" in event:
+    if event.get("duration_ms") is not None:
         parts.append(f"{event['duration_ms']:.0f} ms")
     return " ".join(parts)

@@ -146,7 +146,7 @@ def _why(event: Told) -> Tree:
         by = event.get("rule") or "a limit of the process"
         kind = f" ({event['kind']})" if event.get("kind") else ""
         leaves.append((f"by {by}{kind}: {event['reason']}", evidence))
-    others = [name for name in event.get("findings", ()) if name not in _deciding(event)]
+    others = [name for name in event.get("findings") or () if name not in _deciding(event)]
     if others:
         leaves.append((f"also found, weaker: {', '.join(others)}", []))
     if event.get("shadow"):

@@ -11,7 +11,8 @@ from typing import IO, Any
 
 import orjson
 
-from proxy.replay.eventline import mistake, time_of
+from proxy.clock import time_of
+from proxy.replay.eventline import mistake
 from proxy.replay.source import Source
 
 POLL_S = 0.2

@@ -7,13 +7,13 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterable
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
 from proxy.cli.events_file import event_of, follow, lines_of
+from proxy.clock import time_of
 from proxy.console import ConsoleRenderer
 from proxy.decision import Verb
 from proxy.errors import ConfigurationError
@@ -84,7 +84,7 @@ class _Filter:
     def __call__(self, event: dict[str, Any]) -> bool:
         if event["event"] != "request":
             return self._any
-        spoke = {event.get("rule"), *event.get("findings", ()), *event.get("shadow", ())}
+        spoke = {event.get("rule"), *(event.get("findings") or ()), *(event.get("shadow") or ())}
         # Of suspicion it is told whose: whoever asks for `suspicion` means all of it.
         whoever = {name.partition(":")[0] for name in spoke if name}
         return (
@@ -107,7 +107,7 @@ class _Rates:
     def add(self, event: dict[str, Any]) -> None:
         if event["event"] != "request":
             return
-        at = datetime.fromisoformat(event["timestamp"]).timestamp()
+        at = time_of(event["timestamp"])
         self._first = self._first or at
         self._last = at
         self._decisions[event.get("decision", "?")] += 1

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any, Final
 
+from proxy.clock import time_of
 from proxy.decision import Decision, RuleFinding, Verb
 from proxy.explain.would import enforced, findings_of
 from proxy.policy import suspicion
@@ -135,7 +135,7 @@ class ShadowLog:
         """One more event; others than requests say nothing here."""
         if event.get("event") != "request":
             return
-        at = datetime.fromisoformat(event["timestamp"]).timestamp()
+        at = time_of(event["timestamp"])
         self.requests += 1
         self.first = min(self.first or at, at)
         self.last = max(self.last, at)

@@ -8,11 +8,11 @@ What an event's fields hold is looked at before anybody counts with it.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any, Final
 
 import orjson
 
+from proxy.clock import time_of
 from proxy.counters.protocol import NOVEL_BITS
 from proxy.events import FIELDS
 from proxy.replay.source import Source, TrafficMistake
@@ -30,8 +30,12 @@ _KINDS: Final[dict[str, tuple[type, ...]]] = {
 _TYPES: Final = {name: _KINDS[kind] for name, (kind, _) in FIELDS.items()}
 _MARKS: Final = ("request.sketch", "request.chunks")
 """Lists of numbers, each of which is a place in a counter."""
-_WORDS: Final = ("client.note", "client.contradictions", "client.marks", "request.parameters")
-"""Lists of text that somebody is judged by."""
+_WORDS: Final = tuple(
+    name
+    for name, (kind, _) in FIELDS.items()
+    if kind == "list" and name not in (*_MARKS, "weighed")
+)
+"""Lists of text."""
 _MOST: Final[dict[str, float]] = {
     "request.turns": 1e7,
     "request.tools": 1e7,
@@ -92,12 +96,6 @@ class EventLines:
         self._first = self._first or f"line {number + 1}: {why}"
 
 
-def time_of(text: str) -> float:
-    """Unix seconds of an event's timestamp. Raises ValueError."""
-    moment = datetime.fromisoformat(text)
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-
-
 def mistake(event: Event) -> str | None:
     """Why an event of a request is none that can be judged; None where it can."""
     for name in ("timestamp", "request_id", "decision"):
@@ -130,4 +128,17 @@ def _mistaken_values(event: Event) -> str | None:
             type(weight) not in (int, float) for weight in found.values()
         ):
             return "`request.terms` holds what is no weight"
+    return _mistaken_suspicion(event.get("suspicion") or {})
+
+
+def _mistaken_suspicion(told: Event) -> str | None:
+    levels = told.get("levels") or {}
+    if type(levels) is not dict:
+        return "`suspicion.levels` is no object"
+    for found in (told.get("with_shadow") or {}, *levels.values()):
+        if type(found) is not dict or any(type(one) not in (int, float) for one in found.values()):
+            return "`suspicion` holds what is no level"
+    families = told.get("families") or []
+    if type(families) is not list or not all(type(family) is str for family in families):
+        return "`suspicion.families` holds what is no text"
     return None

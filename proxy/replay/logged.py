@@ -14,12 +14,13 @@ from typing import Final
 
 from proxy.client.accounts import Accounts
 from proxy.client.address import canonical, subnet
+from proxy.clock import time_of
 from proxy.decision import Verb
 from proxy.dialects.routes import find_route
 from proxy.facts import Ask, Client, Facts, Reasoning, Route, Signals, Turn, Usage
 from proxy.head import Head
 from proxy.policy.model import Keys
-from proxy.replay.eventline import Event, EventLines, time_of
+from proxy.replay.eventline import Event, EventLines
 from proxy.replay.records import Record, Response
 from proxy.replay.source import Source
 

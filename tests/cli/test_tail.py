@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -134,3 +135,52 @@ def test_a_log_that_is_not_there_yet_is_waited_for(tmp_path: Path) -> None:
     log.write_bytes(b"first\n")
     assert until_idle(lines) == [b"first"]
     lines.close()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Asia/Kathmandu"])
+def test_a_time_without_a_zone_is_utc_wherever_the_log_is_read(
+    zone: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    log = tmp_path / "events.log"
+    first, last = "2026-03-08T00:00:00Z", "2026-03-09T00:00:00"  # New York's clocks go forward
+    lines = [event(0, timestamp=first), event(1, timestamp=last)]
+    log.write_text("\n".join(lines), encoding="utf-8")
+    try:
+        report = CliRunner().invoke(main, ["shadow", str(log), "--json"])
+        assert json.loads(report.stdout)["days"] == 1.0
+        rates = CliRunner().invoke(main, ["tail", str(log), "--no-follow", "--rates", "60"])
+        assert "2 requests in 86400 s" in rates.stderr
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+@pytest.mark.parametrize(
+    ("field", "odd"),
+    [
+        ("findings", None),
+        ("findings", [{}]),
+        ("shadow", [None]),
+        ("shadow", [["x"]]),
+        ("exempted_by", [{}]),
+        ("no_subject", [None]),
+        ("duration_ms", None),
+        ("suspicion", {"account": 5.0, "levels": {"account": 5}}),
+        ("suspicion", {"account": 5.0, "levels": {"account": {"few": None}}}),
+        ("suspicion", {"account": 5.0, "families": 5}),
+    ],
+)
+def test_a_log_of_another_make_ends_no_reader(field: str, odd: object, tmp_path: Path) -> None:
+    log = tmp_path / "events.log"
+    lines = [event(0, request_id="R9", **{field: odd}), event(1, request_id="R8")]
+    log.write_text("\n".join(lines), encoding="utf-8")
+    for words in (
+        ["tail", str(log), "--no-follow"],
+        ["tail", str(log), "--no-follow", "--rule", "few"],
+        ["shadow", str(log)],
+        ["explain", "R9", "--events", str(log)],
+    ):
+        result = CliRunner().invoke(main, words)
+        assert isinstance(result.exception, SystemExit | None), (words, result.exception)
