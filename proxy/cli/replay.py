@@ -23,6 +23,7 @@ from rich.progress import (
 )
 
 from proxy.assembly import collect_garbage_less, make_secret
+from proxy.cli.ending import Ending
 from proxy.cli.replay_files import STDOUT, Written, check
 from proxy.cli.replay_tables import show
 from proxy.client.accounts import load_accounts
@@ -85,16 +86,18 @@ def replay(traffic: Path, policy: Path, against: Path | None, top: int, **given:
     check(writes, (traffic, policy, against, *rest, *given["recorded"]))
     try:
         report, source = _prepared(policy, against, given), Source(_or_none(traffic))
-        with ExitStack() as opened:
+        with Ending() as ending, ExitStack() as opened:
             opened.enter_context(source)
-            out = {
-                option: opened.enter_context(Written(where))
-                for option, where in writes.items()
-                if where is not None
-            }
+            with ending.later():
+                out = {
+                    option: opened.enter_context(Written(where))
+                    for option, where in writes.items()
+                    if where is not None
+                }
             decisions = out.get("--decisions")
             decide = None if decisions is None else lambda result: decisions.write(line(result))
             records = opened.enter_context(_shown(source, _read(source, report, given["events"])))
+            opened.callback(ending.off)  # what is whole is put in its place, all of it
             collect_garbage_less()
             report.run(records, decide)
             told = report.told(top)

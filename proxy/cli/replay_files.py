@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Final, Self, TypeVar
@@ -15,6 +16,8 @@ import click
 from proxy.errors import ConfigurationError
 
 STDOUT: Final = "-"
+_NAMED: Final = 48
+"""Characters of an output's name that the file beside it bears: names are bounded."""
 
 T = TypeVar("T")
 
@@ -61,8 +64,12 @@ class Written:
         if path.exists() and not path.is_file():  # a pipe or a device holds nothing to keep
             return path.open("wb")
         self._target = path.resolve()
-        self._part = self._target.with_name(f".{self._target.name}.part")
-        return self._part.open("wb")
+        for number in count():
+            name = f".{self._target.name[:_NAMED]}.{os.getpid()}-{number}.part"
+            self._part = self._target.with_name(name)
+            with suppress(FileExistsError):  # not ours to write over, nor to remove
+                return self._part.open("xb")
+        raise AssertionError("numbers do not end")
 
     def _finish(self) -> None:
         self._out.flush()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -139,3 +141,37 @@ def test_the_summary_is_json_with_decisions_beside_it(
     done = run(traffic, "--policy", policy, "--json", "-", "--decisions", out)
     assert json.loads(done.stdout)["lines"] == 5
     assert len(out.read_text(encoding="utf-8").splitlines()) == 5
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_leaves_the_folder_as_it_was(
+    policy: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    folder = tmp_path / "out"
+    folder.mkdir()
+    kept = {"decisions": "of yesterday", ".decisions.part": "somebody's own"}
+    for name, text in kept.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    words = [sys.executable, "-m", "proxy.cli", "replay", "-", "--policy", str(policy)]
+    words += ["--decisions", str(folder / "decisions"), "--json", str(folder / "new.json")]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        process.stdin.write(json.dumps(line(0)).encode() + b"\n")
+        process.stdin.flush()
+        until = time.monotonic() + 30
+        while len(list(folder.iterdir())) < 4 and time.monotonic() < until:
+            time.sleep(0.01)  # both outputs are open then, and the rest of the record is waited for
+        assert len(list(folder.iterdir())) == 4
+        process.send_signal(number)
+        _, told = process.communicate(timeout=30)
+    assert process.returncode == 128 + number, told
+    assert told == b""
+    assert {file.name: file.read_text(encoding="utf-8") for file in folder.iterdir()} == kept
+
+
+def test_a_name_may_be_as_long_as_the_system_has_it(
+    traffic: Path, policy: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / ("n" * 255)
+    assert run(traffic, "--policy", policy, "--json", out).exit_code == 0
+    assert json.loads(out.read_text(encoding="utf-8"))["lines"] == 5
