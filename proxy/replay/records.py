@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
@@ -16,6 +17,7 @@ from typing import Any, Final, NoReturn
 import orjson
 
 from proxy.client.accounts import Account
+from proxy.client.address import canonical
 from proxy.facts import PROFILES
 from proxy.head import Head
 from proxy.replay.source import Source, TrafficMistake
@@ -24,6 +26,10 @@ from proxy.value import value
 LABELS: Final = ("benign", "harvest", "ambiguous")
 MAX_NAME: Final = 256
 _MAX_TOKENS: Final = 2**40
+_TOKEN: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+").fullmatch
+"""RFC 9110, 5.6.2."""
+_NAMES: Final = re.compile(rb"(?:[A-Za-z0-9!#$%&'*+.^_`|~-]+(?:\0(?!\Z)|\Z))*").fullmatch
+_CONTROLS: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]").search
 _MAX_SECONDS: Final = 1e9
 
 
@@ -94,7 +100,7 @@ def _record(number: int, line: bytes, declared: dict[bytes, Account]) -> Record:
             _wrong("an event of Excise's own: --events reads its log")
         _wrong("`t` must be seconds since the start")
     address, method, path = get("address"), get("method"), get("path")
-    if not isinstance(method, str) or not method.isascii():
+    if not isinstance(method, str) or not _TOKEN(method):
         _wrong("`method` must be a word such as `POST`")
     if not isinstance(path, str) or not path.startswith("/"):
         _wrong("`path` must begin with a slash")
@@ -130,16 +136,34 @@ def _name(value: object, field: str) -> str:
 
 
 def _address(value: object) -> str:
-    if not isinstance(value, str) or not 0 < len(value) < 64:
+    if not isinstance(value, str) or len(value) >= 64 or canonical(value) is None:
         _wrong("`address` must be an IP address")
     return value
 
 
 def _headers(value: object) -> tuple[tuple[bytes, bytes], ...]:
+    if type(value) is not list or not {*map(type, value)} <= {list}:
+        _wrong("`headers` must be a list of [name, value]")
     try:
-        return tuple([(name.encode(), text.encode()) for name, text in value])  # type: ignore[attr-defined]
+        headers = tuple([(name.encode(), text.encode()) for name, text in value])
     except (AttributeError, TypeError, ValueError):
         _wrong("`headers` must be a list of [name, value]")
+    names, texts = (
+        b"\0".join([name for name, _ in headers]),
+        b"".join([text for _, text in headers]),
+    )
+    if not _NAMES(names) or _CONTROLS(texts):  # one look at all: a record has many headers
+        _refuse_header(headers)
+    return headers
+
+
+def _refuse_header(headers: tuple[tuple[bytes, bytes], ...]) -> None:
+    """Tell which of them HTTP cannot carry."""
+    for at, (name, text) in enumerate(headers):
+        if not _TOKEN(name.decode()):
+            _wrong(f"`headers[{at}]` has a name that no header can have: {name.decode()[:80]!r}")
+        if _CONTROLS(text):
+            _wrong(f"`headers[{at}]` has a value that no header can have")
 
 
 def _body(value: object) -> bytes:

@@ -112,14 +112,30 @@ def test_a_line_without_end_is_not_read_into_memory(
         ({"t": None}, "`t` must be seconds since the start"),
         ({"population": 5}, "`population` must be text of at most 256 characters"),
         ({"account": ""}, "`account` must be text of at most 256 characters"),
+        ({"label": None}, "`label` must be one of benign, harvest, ambiguous"),
+        ({"label": ["benign"]}, "`label` must be one of benign, harvest, ambiguous"),
         ({"label": "good"}, "`label` must be one of benign, harvest, ambiguous"),
         ({"campaign": 5}, "`campaign` must be text of at most 256 characters"),
         ({"address": None}, "`address` must be an IP address"),
+        ({"address": "203.0.113.7:80"}, "`address` must be an IP address"),
+        ({"address": "203.0.113.0/24"}, "`address` must be an IP address"),
+        ({"address": "fe80::1%eth0"}, "`address` must be an IP address"),
+        ({"address": "somewhere"}, "`address` must be an IP address"),
         ({"method": 1}, "`method` must be a word such as `POST`"),
+        ({"method": "GET /"}, "`method` must be a word such as `POST`"),
+        ({"method": ""}, "`method` must be a word such as `POST`"),
         ({"path": "v1/models"}, "`path` must begin with a slash"),
         ({"headers": {"a": "b"}}, "`headers` must be a list of [name, value]"),
         ({"headers": [["a"]]}, "`headers` must be a list of [name, value]"),
         ({"headers": [["a", 1]]}, "`headers` must be a list of [name, value]"),
+        ({"headers": {"ab": 1}}, "`headers` must be a list of [name, value]"),
+        ({"headers": ["ab"]}, "`headers` must be a list of [name, value]"),
+        ({"headers": [["a b", "c"]]}, "`headers[0]` has a name that no header can have: 'a b'"),
+        ({"headers": [["a", "b"], ["", "c"]]}, "`headers[1]` has a name that no header can have: ''"),
+        ({"headers": [["a:", "c"]]}, "`headers[0]` has a name that no header can have: 'a:'"),
+        ({"headers": [["ä", "c"]]}, "`headers[0]` has a name that no header can have: 'ä'"),
+        ({"headers": [["a", "b"], ["c", "d\r\ne: f"]]}, "`headers[1]` has a value that no header can have"),
+        ({"headers": [["a", "\0"]]}, "`headers[0]` has a value that no header can have"),
         ({"body": 5}, "`body` must be an object or a string"),
         ({"if_refused": 1}, "`if_refused` must be the number of an earlier line, from 0"),
         ({"if_refused": -1}, "`if_refused` must be the number of an earlier line, from 0"),
@@ -169,3 +185,11 @@ def test_empty_lines_count_and_are_left_out(tmp_path: Path) -> None:
     file.write_text(f"{json.dumps(line(0))}\n\n{json.dumps(line(1))}\n\n", encoding="utf-8")
     with Source(file) as source:
         assert [record.number for record in read_records(source)] == [0, 2]
+
+
+def test_what_headers_can_hold_is_read(tmp_path: Path) -> None:
+    headers = [["x-Y_z!#$%&'*+.^`|~9", "a\tb: größe"], ["Empty", ""]]
+    (record,) = records(tmp_path, [line(0, headers=headers)])
+    assert record.head.headers == tuple((name.encode(), text.encode()) for name, text in headers)
+    (record,) = records(tmp_path, [line(0, headers=[], address="::ffff:192.0.2.1")])
+    assert (record.head.headers, record.head.peer) == ((), "::ffff:192.0.2.1")
