@@ -11,7 +11,7 @@ from rich.text import Text
 
 from proxy.console import printable
 from proxy.replay.tally import WORDS
-from proxy.replay.words import CHANGES, MEASURES, lasting, percent, why
+from proxy.replay.words import CHANGES, MEASURES, UNTOLD, lasting, percent, why
 
 Told = dict[str, Any]
 
@@ -115,6 +115,7 @@ def _detection(measures: Told) -> Table:
     for name, text in MEASURES.items():
         found = measures[name]
         if not found["of"]:
+            _row(table, text, *UNTOLD)
             continue
         below, above = found["interval_95"]
         interval = f"{percent(below)} to {percent(above)}"

@@ -8,25 +8,26 @@ escapes, and has been made printable before; a Content-Security-Policy allows in
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from markupsafe import Markup
 
-from proxy.console import printable
 from proxy.replay import charts
+from proxy.replay.page_parts import (
+    MAX_BARS,
+    MAX_ROWS,
+    bars,
+    caption,
+    filled,
+    section,
+    series_of,
+    table,
+)
 from proxy.replay.page_style import STYLE
 from proxy.replay.tally import WORDS
-from proxy.replay.words import CHANGES, MEASURES, lasting, percent, why
+from proxy.replay.words import CHANGES, MEASURES, UNTOLD, lasting, percent, why
 
 Told = dict[str, Any]
-
-MAX_ROWS: Final = 200
-"""Of a table."""
-MAX_BARS: Final = 20
-"""Of a chart."""
-MAX_TEXT: Final = 400
-"""Characters of one cell."""
 
 _PAGE: Final = Markup(
     '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
@@ -42,7 +43,7 @@ _DECIDED: Final = WORDS[:-1]
 def page(told: Told) -> str:
     """The page of a `Report.told()`."""
     parts = [_headline(told)]
-    parts += [_one(Markup('<p class="note">{}</p>'), text) for text in told["notes"][:MAX_ROWS]]
+    parts += [filled(Markup('<p class="note">{}</p>'), text) for text in told["notes"][:MAX_ROWS]]
     if told["detection"] is not None:
         parts.append(_detection(told["detection"]))
     if told["changes"] is not None:
@@ -60,7 +61,7 @@ def _headline(told: Told) -> Markup:
     text = f"{told['lines']:,} lines over {lasting(told['seconds'])}, by {policy['digest'][:19]}"
     text += "" if policy["mode"] == "enforce" else f" ({policy['mode']} mode)"
     text += "" if against is None else f", against {against['digest'][:19]}"
-    return _one(Markup("<p>{}</p>"), text)
+    return filled(Markup("<p>{}</p>"), text)
 
 
 def _detection(measures: Told) -> Markup:
@@ -75,18 +76,19 @@ def _detection(measures: Told) -> Markup:
         }
         for one in found.values()
     ]
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for name, one in found.items():
         below, above = map(percent, one["interval_95"])
         seen = f"{below} to {above}"
         if "at_most_95" in one:
             seen = f"none seen: at most {percent(one['at_most_95'])}"
         rows.append((name, f"{one['hits']:,} of {one['of']:,}", percent(one["share"]), seen))
+    rows += [(MEASURES[name], *UNTOLD) for name, one in measures.items() if not one["of"]]
     chart = charts.bars(
         "detection", list(found), {"% of accounts, with 95 % interval": drawn}, range=(0, 100)
     )
-    return _section(
-        "On what the labels say", chart, _table(("", "accounts", "share", "95 % interval"), rows)
+    return section(
+        "On what the labels say", chart, table(("", "accounts", "share", "95 % interval"), rows)
     )
 
 
@@ -96,7 +98,7 @@ def _changes(changes: Told) -> Markup:
         title: [changes[change]["populations"].get(name, 0) for name in names[:MAX_BARS]]
         for change, title in CHANGES.items()
     }
-    parts = [_drawn("changes", names, series)] if names else []
+    parts = [bars("changes", names, series)] if names else []
     for name, title in CHANGES.items():
         change = changes[name]
         heading = f"{title}: nobody"
@@ -105,7 +107,7 @@ def _changes(changes: Told) -> Markup:
                 f"{title}: {change['requests']:,} requests of {change['accounts']:,} accounts, "
                 f"{change['tokens']:+,} output tokens"
             )
-        parts.append(_one(Markup("<h3>{}</h3>"), heading))
+        parts.append(filled(Markup("<h3>{}</h3>"), heading))
         columns = ("account", "population", "label", "requests", "tokens", "line", "for example by")
         rows = [
             (
@@ -119,8 +121,8 @@ def _changes(changes: Told) -> Markup:
             )
             for one in change["by_account"]
         ]
-        parts.append(_table(columns, rows))
-    return _section("What changes against the other policy", *parts)
+        parts.append(table(columns, rows))
+    return section("What changes against the other policy", *parts)
 
 
 def _populations(rows: list[Told]) -> Markup:
@@ -128,7 +130,7 @@ def _populations(rows: list[Told]) -> Markup:
     names = [row["population"] for row in busy]
 
     def drawn(name: str, keys: dict[str, str], factor: float = 1, **more: Any) -> Markup:
-        return _drawn(name, names, _series(busy, keys, factor), **more)
+        return bars(name, names, series_of(busy, keys, factor), **more)
 
     columns = (
         "population",
@@ -145,23 +147,23 @@ def _populations(rows: list[Told]) -> Markup:
         "p99",
     )
     shares = {word: f"share_{word}" for word in _DECIDED}
-    return _section(
+    return section(
         "By population",
-        _caption("decisions, % of requests"),
+        caption("decisions, % of requests"),
         drawn("decisions", shares, 100, stacked=True, range=(0, 100)),
-        _caption("output tokens let through, % of those asked for"),
+        caption("output tokens let through, % of those asked for"),
         drawn(
             "tokens",
             {"before the first action": "share_passed_before", "in all": "share_passed"},
             100,
         ),
-        _caption("first acted on, seconds since an account's first request"),
+        caption("first acted on, seconds since an account's first request"),
         drawn(
             "first", {"half of accounts": "first_enforced_p50_s", "90 %": "first_enforced_p90_s"}
         ),
-        _caption("delay added to what passed, seconds"),
+        caption("delay added to what passed, seconds"),
         drawn("delay", {"half of requests": "delay_p50_s", "99 %": "delay_p99_s"}),
-        _table(columns, [_population(row) for row in busy]),
+        table(columns, [_population(row) for row in busy]),
     )
 
 
@@ -192,7 +194,7 @@ def _timeline(timeline: Told) -> Markup:
     }
     labels = [lasting(at * timeline["seconds"]) for at in range(pieces)]
     text = f"requests in each {lasting(timeline['seconds'])}"
-    return _section("Over time", _caption(text), charts.areas("timeline", labels, totals))
+    return section("Over time", caption(text), charts.areas("timeline", labels, totals))
 
 
 def _rules(rows: list[Told]) -> Markup:
@@ -220,8 +222,8 @@ def _rules(rows: list[Told]) -> Markup:
         )
         for row in rows
     ]
-    drawn = _drawn("rules", [row["rule"] for row in rows], _series(rows, keys))
-    return _section("By rule", _caption("requests"), drawn, _table(columns, cells))
+    drawn = bars("rules", [row["rule"] for row in rows], series_of(rows, keys))
+    return section("By rule", caption("requests"), drawn, table(columns, cells))
 
 
 def _accounts(rows: list[Told]) -> Markup:
@@ -248,54 +250,6 @@ def _accounts(rows: list[Told]) -> Markup:
         )
         for row in rows
     ]
-    series = _series(rows, {word: word for word in _DECIDED})
-    drawn = _drawn("accounts", [row["account"] for row in rows], series, stacked=True)
-    return _section("Accounts that met most", _caption("requests"), drawn, _table(columns, cells))
-
-
-def _series(rows: list[Told], keys: dict[str, str], factor: float = 1) -> dict[str, list[Any]]:
-    return {
-        title: [None if row[key] is None else factor * row[key] for row in rows[:MAX_BARS]]
-        for title, key in keys.items()
-    }
-
-
-def _drawn(name: str, labels: Sequence[object], series: charts.Series, **more: Any) -> Markup:
-    chart = charts.bars(name, [_cell(label) for label in labels[:MAX_BARS]], series, **more)
-    if len(labels) <= MAX_BARS:
-        return chart
-    return chart + _caption(f"the first {MAX_BARS} of {len(labels):,}")
-
-
-def _section(title: str, *parts: Markup) -> Markup:
-    return Markup("<section><h2>{}</h2>{}</section>").format(title, Markup("").join(parts))
-
-
-def _caption(text: str) -> Markup:
-    return _one(Markup('<p class="caption">{}</p>'), text)
-
-
-def _table(columns: Iterable[str], rows: Sequence[Sequence[object]]) -> Markup:
-    if not rows:
-        return Markup("")
-    head = _each(Markup("<th>{}</th>"), columns)
-    body = Markup("").join(
-        Markup("<tr>{}</tr>\n").format(_each(Markup("<td>{}</td>"), row)) for row in rows[:MAX_ROWS]
-    )
-    left = f"{len(rows) - MAX_ROWS:,} more are left out" if len(rows) > MAX_ROWS else ""
-    return Markup(
-        '<div class="wide"><table><thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>{}'
-    ).format(head, body, _caption(left) if left else "")
-
-
-def _each(shape: Markup, cells: Iterable[object]) -> Markup:
-    return Markup("").join(_one(shape, cell) for cell in cells)
-
-
-def _one(shape: Markup, text: object) -> Markup:
-    return shape.format(_cell(text))
-
-
-def _cell(text: object) -> str:
-    shown = str(printable(str(text)))
-    return shown if len(shown) <= MAX_TEXT else shown[: MAX_TEXT - 1] + "…"
+    series = series_of(rows, {word: word for word in _DECIDED})
+    drawn = bars("accounts", [row["account"] for row in rows], series, stacked=True)
+    return section("Accounts that met most", caption("requests"), drawn, table(columns, cells))

@@ -17,6 +17,7 @@ from proxy.replay.compare import Comparison
 from proxy.replay.records import Record
 from proxy.replay.result import Result
 from proxy.replay.tally import MAX_ACCOUNTS, Tally
+from proxy.replay.words import untold
 from proxy.replay.world import World
 
 FORMAT: Final = 1
@@ -70,6 +71,8 @@ class Report:
     def notes(self) -> list[str]:
         """What a reader has to know besides: what was not modelled, and bounds that were met."""
         notes = [*self.record_notes(), *(one for world in self._worlds for one in world.notes())]
+        measures = summary.detection(self.tally)
+        notes += [] if measures is None else untold(measures)
         beyond = sum(population.beyond for population in self.tally.populations.values())
         if beyond:
             notes.append(

@@ -15,6 +15,20 @@ MEASURES: Final = {
     "benign_refused": "benign accounts refused",
     "benign_enforced": "benign accounts refused, slowed or degraded",
 }
+UNTOLD: Final = ("none labelled so", "-", "cannot be told")
+"""In the place of a measure, where there is nobody to take it of."""
+
+
+def untold(measures: dict[str, Any]) -> list[str]:
+    """What labels of one class alone do not tell."""
+    notes = []
+    if not measures["harvest_enforced"]["of"]:
+        notes.append(
+            "no account is labelled `harvest`: how much of a harvest the policy finds cannot be told"
+        )
+    if not measures["benign_refused"]["of"]:
+        notes.append("no account is labelled `benign`: whom the policy hits wrongly cannot be told")
+    return notes
 
 
 def why(example: dict[str, Any]) -> str:

@@ -6,8 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from proxy.cli.replay_tables import show
 from proxy.policy.load import load
+from proxy.replay.page import page
 from proxy.replay.report import Report
 from proxy.replay.statistics import Spread, measured, none_of, quantile, wilson
 from proxy.replay.tally import BUCKETS, Tally
@@ -69,6 +72,24 @@ def test_labels_give_detection_and_false_positives_with_intervals(tmp_path: Path
     unlabelled = [one | {"label": "ambiguous"} for one in crowd()]
     told = Report(World(policy(TIGHT))).run(records(tmp_path, unlabelled)).told(top=0)
     assert told["detection"] is None
+
+
+@pytest.mark.parametrize(("kept", "lost"), [("benign", "harvest"), ("harvest", "benign")])
+def test_labels_of_one_class_do_not_tell_of_the_other_and_that_is_said(
+    tmp_path: Path, kept: str, lost: str
+) -> None:
+    lines = [one for one in crowd() if one["label"] == kept]
+    report = Report(World(policy(TIGHT))).run(records(tmp_path, lines)).told(top=0)
+    (note,) = report["notes"]
+    assert note.startswith(f"no account is labelled `{lost}`: ")
+    assert note.endswith("cannot be told")
+    assert "none labelled so" in page(report)
+    with (console := Console(width=150)).capture() as shown:
+        show(report, console)
+    (row,) = [one for one in shown.get().splitlines() if "none labelled so" in one][:1]
+    assert "cannot be told" in row
+    both = Report(World(policy(TIGHT))).run(records(tmp_path, crowd())).told(top=0)
+    assert both["notes"] == []
 
 
 def test_a_benign_account_that_was_refused_is_wrongly_refused(tmp_path: Path) -> None:
