@@ -53,8 +53,10 @@ class Deriver:
     def of_ask(self, ask: Ask, wanted: Wants, client: Signals) -> Signals:
         """The same of what a body asks besides, by the `client` whose hand its first ask has shown."""
         wants = wanted.signals
-        text = prompt_text(ask) if wants & _OF_PROMPT else ""
-        sketch = prompt_sketch(text, prompt_context(ask, text)) if wants & _OF_SKETCH else ()
+        text = "" if wants.isdisjoint(_OF_PROMPT) else prompt_text(ask)
+        sketch: tuple[bytes, ...] = ()
+        if not wants.isdisjoint(_OF_SKETCH):
+            sketch = prompt_sketch(text, prompt_context(ask, text))
         return Signals(
             prompt=self._marks(sketch) if "prompt" in wants else (),
             overlap=f"{self._hash(sketch[0]):016x}" if sketch and "overlap" in wants else None,

@@ -187,6 +187,8 @@ class Judge:
         policy = judgement.policy
         for (name, subject), read in zip(suspects, scores, strict=False):
             assert isinstance(read, Scores)
+            if not read.levels:
+                continue
             stood = suspicion.standing(name, subject, read.levels, policy.scoring)
             if stood.level_with_shadow:
                 judgement.standings += (stood,)
@@ -286,8 +288,7 @@ class Judge:
         if judgement.policy.lists:
             _miss_lists(judgement, facts, wanted)
         now = self._clock.now()
-        known = self._recall(wanted, now)
-        ops = [op for selected in wanted for op in selected.ops if id(op) not in known]
+        ops, known = self._recall(wanted, now)
         if not ops and not more:
             counted = assigned(facts, wanted, (), known)
             judgement.counted += counted
@@ -312,16 +313,17 @@ class Judge:
             self._hold(counted, self._settle, local=False)
         return counted, readings[len(ops) :]
 
-    def _recall(self, wanted: list[Selected], now: float) -> Known:
-        """What need not be asked again."""
+    def _recall(self, wanted: list[Selected], now: float) -> tuple[list[Op], Known]:
+        """What is to be asked, and what need not be asked again."""
+        ops: list[Op] = []
         known: Known = {}
         for selected in wanted:
             for op in selected.ops:
-                if op.__class__ in RECALLED:
-                    reading = self._recent.recall(op, now)
-                    if reading is not None:
-                        known[id(op)] = reading
-        return known
+                if op.__class__ in RECALLED and (read := self._recent.recall(op, now)) is not None:
+                    known[id(op)] = read
+                else:
+                    ops.append(op)
+        return ops, known
 
     async def _count_without_store(
         self, judgement: Judgement, facts: Facts, wanted: list[Selected], more: list[Op]

@@ -122,16 +122,13 @@ def assigned(
     facts: Facts, wanted: Sequence[Selected], readings: Sequence[Reading], known: Known
 ) -> Counted:
     """Each rule with its readings: those that were asked for now, and those that were known."""
+    counted: Counted = []
     coming = iter(readings)
-    return [
-        (
-            selected.rule,
-            facts,
-            selected.ops,
-            [known[id(op)] if id(op) in known else next(coming) for op in selected.ops],
-        )
-        for selected in wanted
-    ]
+    for selected in wanted:
+        ops = selected.ops
+        read = [known[id(op)] if id(op) in known else next(coming) for op in ops] if ops else ()
+        counted.append((selected.rule, facts, ops, read))
+    return counted
 
 
 def _lean(counted: Counted, kept: dict[int, Facts], classified: int) -> Counted:

@@ -48,7 +48,7 @@ from proxy.counters.protocol import (
     Unnovel,
     Untally,
 )
-from proxy.counters.sums import decayed, micros, paced
+from proxy.counters.sums import decayed, micros, paced, span_of
 
 DONE: Final = Done()
 NO_SCORES: Final = Scores({})
@@ -57,7 +57,7 @@ NO_SCORES: Final = Scores({})
 @lru_cache(maxsize=4096)
 def ratio(amount: int, period: float) -> tuple[int, int]:
     """`amount` per `period` in lowest terms, the period in microseconds: keeps products small."""
-    span = micros(period)
+    span = span_of(period)
     common = math.gcd(amount, span)
     return amount // common, span // common
 
@@ -109,7 +109,7 @@ def _take(op: Take) -> str:
 @lru_cache(maxsize=1024)
 def _take_word(amount: int, period: float, burst: int, weight: int, max_wait: float) -> str:
     amount, span = ratio(amount, period)
-    return f"T {amount} {span} {burst} {weight} {micros(max_wait)}"
+    return f"T {amount} {span} {burst} {weight} {span_of(max_wait)}"
 
 
 def _refund(op: Refund) -> str:
@@ -119,8 +119,8 @@ def _refund(op: Refund) -> str:
 
 def _reserve(op: Reserve) -> str:
     amount, period = ratio(op.amount, op.period)
-    wait = micros(op.max_wait)
-    return f"R {amount} {period} {op.burst} {op.estimate} {micros(op.ttl)} {wait}"
+    wait = span_of(op.max_wait)
+    return f"R {amount} {period} {op.burst} {op.estimate} {span_of(op.ttl)} {wait}"
 
 
 def _settle(op: Settle) -> str:
@@ -130,20 +130,20 @@ def _settle(op: Settle) -> str:
 
 def _forget(op: Forget) -> str:
     previous = "-" if op.previous is None else micros(op.previous)
-    return f"F {micros(op.window)} {op.item:016x} {micros(op.at)} {previous}"
+    return f"F {span_of(op.window)} {op.item:016x} {micros(op.at)} {previous}"
 
 
 def _unnovel(op: Unnovel) -> str:
     fresh = ",".join(map(str, op.fresh)) or "-"
-    return f"O {micros(op.window)} {op.weight} {micros(op.at)} {fresh}"
+    return f"O {span_of(op.window)} {op.weight} {micros(op.at)} {fresh}"
 
 
 def _tally(op: Tally) -> str:
-    return f"Y {micros(op.window)} {op.requests} {_items(op.items)} {_items(op.asked)}"
+    return f"Y {span_of(op.window)} {op.requests} {_items(op.items)} {_items(op.asked)}"
 
 
 def _untally(op: Untally) -> str:
-    return f"Z {micros(op.window)} {op.requests} {micros(op.at)} {_items(op.items)}"
+    return f"Z {span_of(op.window)} {op.requests} {micros(op.at)} {_items(op.items)}"
 
 
 def _items(items: tuple[int, ...]) -> str:
@@ -151,7 +151,7 @@ def _items(items: tuple[int, ...]) -> str:
 
 
 def _post(op: Post) -> str:
-    return f"W {micros(op.ttl)} {len(op.name.encode())} {op.name}{op.text}"
+    return f"W {span_of(op.ttl)} {len(op.name.encode())} {op.name}{op.text}"
 
 
 # Operations that need more than the one key, or another. What has changed its form in Redis has a key
@@ -170,11 +170,11 @@ _KEYS: Final[Mapping[type[Op], Callable[[str, Any], tuple[str, ...]]]] = {
 
 # The values are functions of exactly their key's type, which a mapping's type cannot say.
 _WORD: Final[Mapping[type[Op], Callable[[Any], str]]] = {
-    Count: lambda op: f"C {micros(op.window)} {op.weight}",
-    Uncount: lambda op: f"U {micros(op.window)} {op.weight} {micros(op.at)}",
-    Distinct: lambda op: f"D {micros(op.window)} {op.item:016x} {op.most}",
+    Count: lambda op: f"C {span_of(op.window)} {op.weight}",
+    Uncount: lambda op: f"U {span_of(op.window)} {op.weight} {micros(op.at)}",
+    Distinct: lambda op: f"D {span_of(op.window)} {op.item:016x} {op.most}",
     Forget: _forget,
-    Novel: lambda op: f"N {micros(op.window)} {','.join(map(str, op.marks))}",
+    Novel: lambda op: f"N {span_of(op.window)} {','.join(map(str, op.marks))}",
     Unnovel: _unnovel,
     Tally: _tally,
     Untally: _untally,
@@ -183,10 +183,10 @@ _WORD: Final[Mapping[type[Op], Callable[[Any], str]]] = {
     Refund: _refund,
     Reserve: _reserve,
     Settle: _settle,
-    Lease: lambda op: f"L {op.slots} {micros(op.ttl)} {op.id}",
+    Lease: lambda op: f"L {op.slots} {span_of(op.ttl)} {op.id}",
     Release: lambda op: f"X {op.id}",
-    Seen: lambda op: f"S {micros(op.ttl)} {op.who}",
-    Raise: lambda op: f"P {op.level!r} {micros(op.half_life)} {op.rule}",
+    Seen: lambda op: f"S {span_of(op.ttl)} {op.who}",
+    Raise: lambda op: f"P {op.level!r} {span_of(op.half_life)} {op.rule}",
     ReadScore: lambda _: "Q",
     Post: _post,
     ReadPosts: lambda op: f"M {micros(op.since)}",

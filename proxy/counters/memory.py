@@ -56,7 +56,7 @@ from proxy.counters.states import (
     Tat,
     Witnesses,
 )
-from proxy.counters.sums import micros
+from proxy.counters.sums import micros, span_of
 from proxy.counters.tallies import HOUR, Arrivals, Shown
 from proxy.errors import StoreError
 
@@ -153,7 +153,7 @@ class MemoryStore:
         name = (op.subject, op.key)
         shown = self._find(name, Shown)
         if shown is None:
-            shown = self._keep(name, Shown(at, at // micros(op.window)), 2 * op.window)
+            shown = self._keep(name, Shown(at, at // span_of(op.window)), 2 * op.window)
         return shown.note(op, at)
 
     def _untally(self, op: Untally, at: int) -> Reading:
@@ -167,7 +167,7 @@ class MemoryStore:
         return arrivals.note(at, first=known is None)
 
     def _take(self, op: Take, at: int) -> Taken:
-        wait = micros(op.max_wait)
+        wait = span_of(op.max_wait)
         return self._spend(op, op.burst, op.weight, wait, at)
 
     def _refund(self, op: Refund, at: int) -> Reading:
@@ -185,9 +185,9 @@ class MemoryStore:
         if held is not None and held.expires > now:
             left = op.burst if tat is None else tat.remaining(at, limit, op.burst)
             return Taken(True, 0.0, 0.0, left)
-        taken = self._spend(op, op.burst, op.estimate, micros(op.max_wait), at)
+        taken = self._spend(op, op.burst, op.estimate, span_of(op.max_wait), at)
         if taken.admitted:
-            expires = now + micros(op.ttl)
+            expires = now + span_of(op.ttl)
             if held is None:
                 self._keep(name, Reservation(expires, op.estimate), op.ttl)
             else:

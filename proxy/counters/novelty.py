@@ -22,7 +22,7 @@ from proxy.counters.protocol import (
     Unnovel,
 )
 from proxy.counters.states import State
-from proxy.counters.sums import micros, part_of
+from proxy.counters.sums import micros, part_of, span_of
 
 LEAST_CHANCE = 0.02
 """A new item counts at most 1 / LEAST_CHANCE: beyond, the bitmaps are too full to tell."""
@@ -46,9 +46,10 @@ class Panes(State):
 
     def note(self, op: Novel, at: int) -> Novelty:
         """Note the marks; how many were new in the window."""
-        window = micros(op.window)
+        window = span_of(op.window)
         now = max(at, self.at)
-        self._turn(now // window - self.at // window)
+        if passed := now // window - self.at // window:
+            self._turn(passed)
         self.at = now
         marks, before = self.marks, self.before
         each = (1 - len(marks) / NOVEL_BITS) * (1 - len(before) / NOVEL_BITS)
@@ -65,14 +66,13 @@ class Panes(State):
         self.weight[0] += weight
         self.requests[0] += 1
         part = part_of(now, window)
-        total, asked = (
-            here + past * part // PANE_PARTS for here, past in (self.weight, self.requests)
-        )
+        total = self.weight[0] + self.weight[1] * part // PANE_PARTS
+        asked = self.requests[0] + self.requests[1] * part // PANE_PARTS
         return Novelty(total / 1000, asked, now / 1e6, weight, tuple(fresh))
 
     def unnote(self, op: Unnovel) -> Done:
         """Take back a request, its weight, and the marks that were fresh, if a pane still holds them."""
-        window = micros(op.window)
+        window = span_of(op.window)
         age = self.at // window - micros(op.at) // window
         if age in {0, 1}:
             (self.marks, self.before)[age].difference_update(op.fresh)
@@ -81,11 +81,10 @@ class Panes(State):
         return DONE
 
     def _turn(self, passed: int) -> None:
-        if passed:
-            follows = passed == 1
-            self.before, self.marks = self.marks if follows else set(), set()
-            self.weight = [0, self.weight[0] if follows else 0]
-            self.requests = [0, self.requests[0] if follows else 0]
+        follows = passed == 1
+        self.before, self.marks = self.marks if follows else set(), set()
+        self.weight = [0, self.weight[0] if follows else 0]
+        self.requests = [0, self.requests[0] if follows else 0]
 
 
 @dataclass(slots=True)
@@ -100,7 +99,7 @@ class Board(State):
     def post(self, op: Post, at: int) -> Done:
         """Put up or replace one; clear some away that have ended."""
         now = self.latest = max(at, self.latest)
-        until = now + micros(op.ttl)
+        until = now + span_of(op.ttl)
         self.notices.pop(op.name, None)
         self.notices[op.name] = (now, op.text, until)
         heappush(self.ends, (until, op.name))

@@ -31,7 +31,7 @@ from proxy.counters.protocol import (
     Total,
     Uncount,
 )
-from proxy.counters.sums import decayed, micros
+from proxy.counters.sums import decayed, micros, span_of
 
 SPARE = 32
 """Items that a `Distinct` holds beyond what it tells, so that sightings which are then forgotten do not
@@ -122,7 +122,7 @@ class Buckets(State):
 
     def count(self, op: Count, at: int) -> Total:
         """Add events; the total of the window that ends now."""
-        return Total(self.add(micros(op.window), op.weight, at), self.at / 1e6)
+        return Total(self.add(span_of(op.window), op.weight, at), self.at / 1e6)
 
     def add(self, window: int, weight: int, at: int) -> int:
         """The same with the window in microseconds."""
@@ -140,7 +140,7 @@ class Buckets(State):
 
     def uncount(self, op: Uncount) -> Done:
         """Take events back from the bucket that they are in, if the window still holds it."""
-        window = micros(op.window)
+        window = span_of(op.window)
         width = -(-window // BUCKETS)
         bucket = micros(op.at) // width
         if bucket >= (self.at - window) // width:
@@ -161,7 +161,7 @@ class Sightings(State):
         """See an item; how many the window holds."""
         items = self.items
         now = max(at, latest(items) or at)
-        drop_until(items, now - micros(op.window))
+        drop_until(items, now - span_of(op.window))
         previous = items.pop(op.item, None)
         items[op.item] = now
         while len(items) > op.most + SPARE:
@@ -193,7 +193,7 @@ class Leases(State):
         live = {name: end for name, end in self.ends.items() if end > now}
         if op.id not in live and len(live) >= op.slots:
             return Held(False, len(live))
-        live[op.id] = now + micros(op.ttl)
+        live[op.id] = now + span_of(op.ttl)
         self.ends, self.at = live, now
         return Held(True, len(live))
 
@@ -213,7 +213,7 @@ class Witnesses(State):
         """Note who shows the item; who did before."""
         who = self.who
         now = max(at, latest(who) or at)
-        drop_until(who, now - micros(op.ttl))
+        drop_until(who, now - span_of(op.ttl))
         before = tuple(sorted(who, key=lambda name: (who[name], name)))
         who.pop(op.who, None)
         who[op.who] = now
@@ -232,7 +232,7 @@ class Levels(State):
         """Set one rule's level; the decayed map."""
         now = self._now(at)
         self.levels[op.rule] = (op.level, now)
-        span = micros(op.half_life)
+        span = span_of(op.half_life)
         self.levels = {
             rule: (level, at)
             for rule, (level, at) in self.levels.items()

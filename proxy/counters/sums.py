@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 
 from proxy.counters.protocol import PANE_PARTS, Paced, Scores
 
@@ -16,9 +17,15 @@ def micros(seconds: float) -> int:
     return round(seconds * 1e6)
 
 
+@lru_cache(maxsize=1024)
+def span_of(seconds: float) -> int:
+    """The same of a window or a lifetime: policies name few, and each request asks for all of them."""
+    return micros(seconds)
+
+
 def decayed(entries: Sequence[tuple[str, float, int]], now: int, half_life: float) -> Scores:
     """Levels of (rule, level, microseconds when it was set) as they stand at `now`."""
-    span = micros(half_life)
+    span = span_of(half_life)
     levels = {rule: level * 0.5 ** ((now - at) / span) for rule, level, at in entries}
     return Scores({rule: level for rule, level in levels.items() if level >= LEVEL_MIN})
 

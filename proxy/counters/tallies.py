@@ -20,7 +20,7 @@ from proxy.counters.protocol import (
     Untally,
 )
 from proxy.counters.states import State
-from proxy.counters.sums import micros, paced, part_of
+from proxy.counters.sums import micros, paced, part_of, span_of
 
 HOUR = 3_600_000_000
 """Microseconds."""
@@ -40,7 +40,7 @@ class Shown(State):
 
     def note(self, op: Tally, at: int) -> Tallied:
         """Count a request and what it shows."""
-        window = micros(op.window)
+        window = span_of(op.window)
         now = self._turn(at, window)
         self.here += op.requests
         for item in op.items:
@@ -49,16 +49,16 @@ class Shown(State):
                 one = self._newcomer(item)
             one[0] += 1
         part = part_of(now, window)
-        told = [
-            0 if (one := self.items.get(item)) is None else _sum(one[0], one[1], part)
-            for item in (*op.items, *op.asked)
-        ]
-        top = max((_sum(one[0], one[1], part) for one in self.items.values()), default=0)
-        return Tallied(_sum(self.here, self.before, part), tuple(told), top, now / 1e6)
+        requests = _sum(self.here, self.before, part)
+        if not self.items:  # most callers show nothing of what is looked for
+            return Tallied(requests, (0,) * len(op.asked), 0, now / 1e6)
+        sums = {item: _sum(one[0], one[1], part) for item, one in self.items.items()}
+        told = tuple([sums.get(item, 0) for item in (*op.items, *op.asked)])
+        return Tallied(requests, told, max(sums.values()), now / 1e6)
 
     def unnote(self, op: Untally, at: int) -> Done:
         """Take a request back, if one of the panes still holds it."""
-        window = micros(op.window)
+        window = span_of(op.window)
         age = max(at, self.at) // window - micros(op.at) // window
         if age not in {0, 1}:
             return DONE
@@ -81,7 +81,8 @@ class Shown(State):
             self.here, self.before = 0, self.here if follows else 0
             self.items = {item: [0, one[0] if follows else 0] for item, one in self.items.items()}
             self.pane = pane
-        self.items = {item: one for item, one in self.items.items() if one[0] + one[1] > 0}
+        if self.items:
+            self.items = {item: one for item, one in self.items.items() if one[0] + one[1] > 0}
         return now
 
     def _newcomer(self, item: int) -> list[int]:

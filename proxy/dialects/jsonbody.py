@@ -179,6 +179,8 @@ def _containers(level: list[Any]) -> list[Any]:
 
 def refuse_lookalikes(keys: Iterable[str], known: frozenset[str]) -> None:
     """Raise UnreadableBody for a key that is a known one but for its case (Unicode's included)."""
+    if known.issuperset(keys):
+        return
     for key in keys:
         if key not in known and key.casefold() in known:
             raise UnreadableBody(

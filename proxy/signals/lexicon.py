@@ -167,6 +167,8 @@ class Lexicon:
     def weigh_text(self, text: str) -> Terms:
         """The same of a text."""
         found = self._find(folded(text), True)
+        if not found:
+            return ()
         there = {which for which, _, _ in found}
         if self._telling.isdisjoint(there):
             return ()
