@@ -21,6 +21,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bench.disguises import disguised, strangers
+from proxy.head import Head
 from proxy.signals.client_stack import client_stack
 from proxy.signals.json_style import escapes_html, json_style
 from proxy.signals.language import language_group
@@ -73,7 +74,11 @@ def costs() -> str:
     def stack(body: bytes) -> object:
         style, escaped = json_style(body), escapes_html(body)
         return client_stack(
-            HEADERS, style, html_escaped=escaped, marshalled_map=False, header_evidence=True
+            Head("POST", "/", "", HEADERS, ""),
+            style,
+            html_escaped=escaped,
+            marshalled_map=False,
+            header_evidence=True,
         )
 
     measured: tuple[tuple[str, Callable[[str], object], list[str]], ...] = (

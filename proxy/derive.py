@@ -75,7 +75,7 @@ class Deriver:
 
     def _stack(self, head: Head, ask: Ask, body: bytes) -> ClientStack:
         return client_stack(
-            head.headers,
+            head,
             json_style(body),
             html_escaped=escapes_html(body),
             marshalled_map=marshalled_map(ask.parameters),

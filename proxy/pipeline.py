@@ -217,7 +217,7 @@ class Pipeline:
         if route is None or route.kind != "inspected" or visit.mode == "bypass":
             return None
         try:
-            refuse_other_encodings(visit.head.headers)
+            refuse_other_encodings(visit.head)
             visit.read = dialect(route.dialect).read(body, visit.head.path)
         except UnreadableBody as error:
             return self._unreadable(visit, error)

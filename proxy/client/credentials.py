@@ -52,9 +52,6 @@ MALFORMED = Refusal(
 AMBIGUOUS = Refusal(400, "ambiguous_keys", "The request carries more than one API key.")
 
 
-_LENGTHS: Final = frozenset(len(name) for name in _NAMES)
-
-
 def find_key(head: Head, header: bytes | None = None) -> bytes | Refusal | None:
     """The one key that a request carries; a Refusal where it is malformed or there are several.
 
@@ -73,15 +70,12 @@ def find_key(head: Head, header: bytes | None = None) -> bytes | Refusal | None:
 
 def _in_headers(head: Head) -> list[bytes | None]:
     keys: list[bytes | None] = []
-    for name, value in head.headers:
-        # Lengths first: of a dozen headers hardly one passes, and lower() costs an allocation.
-        if len(name) not in _LENGTHS or (lower := name.lower()) not in _NAMES:
-            continue
-        if lower == b"authorization":
+    for name, value in head.among(_NAMES):
+        if name == b"authorization":
             scheme, _, key = value.strip(b" \t").partition(b" ")
             keys.append(key.lstrip(b" ") if scheme.lower() == b"bearer" else None)
         else:
-            keys.append(_bare(value) if lower in _BEARERS else value.strip(b" \t"))
+            keys.append(_bare(value) if name in _BEARERS else value.strip(b" \t"))
     return keys
 
 

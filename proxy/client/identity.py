@@ -34,7 +34,7 @@ AMBIGUOUS_ACCOUNT = Refusal(
 )
 
 
-_X = frozenset((b"x", b"X"))
+_USER_AGENT = frozenset({b"user-agent"})
 _WORD = re.compile(rb"[\x20-\x7e]{1,128}").fullmatch
 
 
@@ -79,6 +79,7 @@ class Identifier:
         self._accounts = accounts
         self._resolver = resolver or AddressResolver()
         self._gateway = gateway or Gateway()
+        self._gateway_headers = self._gateway.headers
         self._proven = proven if proven is not None else ProvenKeys()
         self._only_known = only_known
         self._ja4_header = ja4_header
@@ -115,7 +116,7 @@ class Identifier:
             key_id, account = identify_key(found)
         elif found is not None:
             flaw = found
-        if self._gateway.headers and self._ill_named(head):
+        if self._gateway_headers and self._ill_named(head):
             flaw = AMBIGUOUS_ACCOUNT
         name, tier, profile, source = self._owner(head, key_id, account)
         if key_id is None and flaw is None:
@@ -160,15 +161,9 @@ class Identifier:
     def withheld(self, head: Head) -> tuple[str, ...]:
         """Headers that do not pass from this peer: a gateway's own, `X-Excise-*`, and the key where ours
         takes its place."""
-        names = tuple(
-            [
-                name.decode("latin-1")
-                for name, _ in head.headers
-                if name[:1] in _X and name[:9].lower() == b"x-excise-"
-            ]
-        )
-        if self._gateway.headers and not self._from_gateway(head):
-            names += self._gateway.headers
+        names = tuple([name.decode("latin-1") for name in head.layout.ours])
+        if self._gateway_headers and not self._from_gateway(head):
+            names += self._gateway_headers
         if self._key_header is not None and self._only_known:
             names += (self._key_header.decode(),)
         if self._ja4_header is not None and not self._resolver.trusts(head):
@@ -208,7 +203,7 @@ class Identifier:
         """Whether the gateway itself says something that could be read in two ways."""
         return self._from_gateway(head) and any(
             head.values(name.lower().encode()) and _one(head, name) is None
-            for name in self._gateway.headers
+            for name in self._gateway_headers
         )
 
     def _from_gateway(self, head: Head) -> bool:
@@ -237,7 +232,6 @@ def _one(head: Head, name: str | None) -> str | None:
 
 
 def _user_agent(head: Head) -> str | None:
-    for name, value in head.headers:
-        if len(name) == 10 and name.lower() == b"user-agent":
-            return value[:MAX_USER_AGENT].decode("ascii", "replace")
+    for _, value in head.among(_USER_AGENT):
+        return value[:MAX_USER_AGENT].decode("ascii", "replace")
     return None

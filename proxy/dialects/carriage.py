@@ -10,14 +10,13 @@ from __future__ import annotations
 import re
 
 from proxy.dialects.jsonbody import UnreadableBody
-from proxy.head import RawHeaders
+from proxy.head import Head, RawHeaders
 
 _JSON = re.compile(
     rb"application/(?:json|[a-z0-9.-]+\+json)\s*(?:;\s*charset=\"?(?:utf-8|us-ascii)\"?\s*)?;?\s*",
     re.IGNORECASE,
 ).fullmatch
-
-
+_TELLING = frozenset({b"content-encoding", b"content-type"})
 _FORM = re.compile(
     rb"multipart/form-data\s*;\s*boundary="
     rb"(?:[A-Za-z0-9'()+_,./:=?-]{1,70}|\"[A-Za-z0-9'()+_,./:=? -]{1,70}\")\s*",
@@ -43,21 +42,16 @@ def refuse_other_forms(headers: RawHeaders) -> None:
         raise UnreadableBody("content_encoding", "The body must not be compressed.")
 
 
-def refuse_other_encodings(headers: RawHeaders) -> None:
+def refuse_other_encodings(head: Head) -> None:
     """Raise UnreadableBody unless the body is said to be plain JSON in UTF-8, or nothing is said."""
     said = False
-    for name, value in headers:
-        length = len(name)
-        if length == 12 and name.lower() == b"content-type":
+    for name, value in head.among(_TELLING):
+        if name == b"content-type":
             if said or not _JSON(value.strip()):
                 raise UnreadableBody(
                     "content_type",
                     "Content-Type must be application/json, in UTF-8, and stand once.",
                 )
             said = True
-        elif (
-            length == 16
-            and name.lower() == b"content-encoding"
-            and value.strip().lower() != b"identity"
-        ):
+        elif value.strip().lower() != b"identity":
             raise UnreadableBody("content_encoding", "The body must not be compressed.")

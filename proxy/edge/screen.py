@@ -32,12 +32,9 @@ _AMBIGUOUS = re.compile(
 """Paths that servers read in different ways. The escapes are those of letters, digits and `-._~:`, which
 some decode before they look for a route, and of `/ \\ ? # % ;` and controls, which some heed."""
 _METHOD_OVERRIDES = frozenset({b"x-http-method", b"x-http-method-override", b"x-method-override"})
-_TELLING = frozenset(
-    map(len, ("Expect", "Connection", "Content-Length", "Transfer-Encoding", *_METHOD_OVERRIDES))
-)
-_NAMES = re.compile(rb"[A-Za-z0-9-]*").fullmatch
-"""Header names that all servers tell apart. Gateways of the CGI kind (WSGI, PHP) read `X_Team` and, some
-of them, `X.Team` as `X-Team`, and would heed what is taken off here."""
+_TELLING = _METHOD_OVERRIDES | {
+    *(b"host", b"expect", b"connection", b"content-length", b"transfer-encoding")
+}
 _END_TO_END = DECIDING - {b"connection", b"te", b"transfer-encoding", b"upgrade"}
 
 
@@ -63,28 +60,27 @@ def screen(head: Head, version: tuple[int, int], header_bytes: int = 32 * 1024) 
 
 
 def _refused_headers(head: Head, version: tuple[int, int], header_bytes: int) -> Refusal | None:
-    """One look at each header. Names are told by their length first: it is the cheapest to ask."""
-    size, hosts = 0, 0
-    headers = head.headers
-    if not _NAMES(b"".join([name for name, _ in headers])):
+    # Gateways of the CGI kind (WSGI, PHP) read `X_Team` and, some of them, `X.Team` as `X-Team`, and would
+    # heed what is taken off here.
+    layout = head.layout
+    if not layout.plain:
         return _malformed("Header names may hold letters, digits and hyphens only.")
+    hosts = 0
     bodiless = head.method in _BODILESS
-    for name, value in headers:
-        length = len(name)
-        size += length + len(value)
-        if length == 4 and name.lower() == b"host":
+    for name, value in head.among(_TELLING):
+        if name == b"host":
             hosts += 1
             if not _HOST(value):
                 return _malformed("The Host header is not valid.")
-        elif length in _TELLING:
-            refusal = _refused_header(name.lower(), value, version, bodiless=bodiless)
+        else:
+            refusal = _refused_header(name, value, version, bodiless=bodiless)
             if refusal is not None:
                 return refusal
     if hosts != 1 and (hosts or version == (1, 1)):
         return _malformed("Exactly one Host header is required.")
-    if size > header_bytes:
+    if layout.size + sum([len(value) for _, value in head.headers]) > header_bytes:
         return HEADERS_TOO_LARGE
-    why = malformed(headers)
+    why = malformed(head.headers)
     return _malformed(f"The request is not valid HTTP: {why}.") if why else None
 
 

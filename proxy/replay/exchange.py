@@ -26,6 +26,7 @@ from proxy.visit import Visit
 
 Stage = Literal["judging", "held", "forwarded", "refused"]
 HTTP_1_1: Final = (1, 1)
+_OF_HOST: Final = frozenset({b"host"})
 _HOST: Final = (b"Host", b"recorded.invalid")
 
 
@@ -70,10 +71,7 @@ class RecordedExchange:
     def objection(self) -> Refusal | None:
         """Why the edge takes no further look: a head that reads in several ways."""
         head = self.head
-        for name, _ in head.headers:
-            if len(name) == 4 and name.lower() == b"host":
-                break
-        else:  # records may leave out what every client sends
+        if not head.layout.places(_OF_HOST):  # records may leave out what every client sends
             head = Head(head.method, head.path, head.query, (_HOST, *head.headers), head.peer)
         return screen(head, HTTP_1_1, self._venue.header_bytes)
 

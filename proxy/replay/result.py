@@ -69,13 +69,15 @@ class Result:
     @property
     def ban(self) -> bool:
         """Whether it was refused by a ban, or has led to one."""
-        return any(
+        return bool(self.decision.findings) and any(
             one.verb is Verb.BLOCK and not one.shadow and (one.kind == "ban" or one.ban_s > 0)
             for one in self.decision.findings
         )
 
 
 def _names(decision: Decision, *, shadow: bool) -> list[str]:
+    if not decision.findings:
+        return []
     names = [one.rule for one in decision.findings if one.shadow is shadow]
     return names if len(names) < 2 else list(dict.fromkeys(names))
 

@@ -12,7 +12,7 @@ from functools import lru_cache
 from hashlib import blake2b
 from typing import Final
 
-from proxy.head import RawHeaders
+from proxy.head import Head
 from proxy.signals.json_style import JsonStyle
 from proxy.value import value
 
@@ -58,6 +58,7 @@ _VOLATILE: Final = frozenset(
         b"cf-connecting-ip",
     )
 )
+_TELLING: Final = frozenset({b"user-agent", b"x-stainless-lang"})
 _VOLATILE_PREFIXES: Final = (
     b"x-forwarded-",
     b"x-real-",
@@ -108,7 +109,7 @@ class _Hand:
 
 
 def client_stack(
-    headers: RawHeaders,
+    head: Head,
     style: JsonStyle,
     *,
     html_escaped: bool,
@@ -116,13 +117,12 @@ def client_stack(
     header_evidence: bool,
 ) -> ClientStack:
     """What wrote this request; `marshalled_map` and `html_escaped` are Go's habits in its body."""
-    names = tuple([name for name, _ in headers[:MAX_NAMES]]) if header_evidence else ()
+    names = head.layout.names[:MAX_NAMES] if header_evidence else ()
     agent = lang = b""
-    for name, text in headers:
-        size = len(name)
-        if size == 10 and name.lower() == b"user-agent":
+    for name, text in head.among(_TELLING):
+        if name == b"user-agent":
             agent = text[:64]
-        elif size == 16 and name.lower() == b"x-stainless-lang":
+        else:
             lang = text[:16]
     hand = _hand(names, agent, lang)
     found = hand.contradictions

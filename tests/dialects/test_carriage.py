@@ -6,6 +6,7 @@ import pytest
 
 from proxy.dialects.carriage import refuse_other_encodings
 from proxy.dialects.jsonbody import UnreadableBody
+from proxy.head import Head
 
 
 def types(*values: bytes) -> list[tuple[bytes, bytes]]:
@@ -26,7 +27,7 @@ def types(*values: bytes) -> list[tuple[bytes, bytes]]:
     ],
 )
 def test_json_in_utf8_is_read(headers: list[tuple[bytes, bytes]]) -> None:
-    refuse_other_encodings(headers)
+    refuse_other_encodings(Head("POST", "/v1/chat/completions", "", tuple(headers), ""))
 
 
 @pytest.mark.parametrize(
@@ -49,5 +50,5 @@ def test_what_another_reader_would_decode_is_not(
     headers: list[tuple[bytes, bytes]], reason: str
 ) -> None:
     with pytest.raises(UnreadableBody) as raised:
-        refuse_other_encodings(headers)
+        refuse_other_encodings(Head("POST", "/v1/chat/completions", "", tuple(headers), ""))
     assert raised.value.reason == reason

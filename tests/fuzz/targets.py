@@ -214,7 +214,7 @@ def texts(data: bytes) -> None:
     for signal in (prompt_template, system_template, language_group):
         signal(text)
     client_stack(
-        ((b"Host", b"x"), (data[:64] or b"a", b"b")),
+        Head("POST", "/", "", ((b"Host", b"x"), (data[:64] or b"a", b"b")), ""),
         json_style(data),
         html_escaped=escapes_html(data),
         marshalled_map=False,

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from proxy.head import RawHeaders
+from proxy.head import Head, RawHeaders
 from proxy.signals.client_stack import ClientStack, client_stack
 from proxy.signals.json_style import escapes_html, json_style, marshalled_map
 
@@ -86,7 +86,7 @@ def stack_of(
 ) -> ClientStack:
     """What is told of a request as it was heard."""
     return client_stack(
-        headers,
+        Head("POST", "/", "", headers, ""),
         json_style(body),
         html_escaped=escapes_html(body),
         marshalled_map=marshalled_map(keys),
