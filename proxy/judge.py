@@ -162,12 +162,13 @@ class Judge:
     ) -> list[tuple[RuleKind, Finding]]:
         """What the rules say of their readings."""
         new: list[tuple[RuleKind, Finding]] = []
+        links, learns = judgement.policy.links, judgement.policy.learns
         for rule, _, ops, readings in counted:
-            if rule.links and (ties := rule.ties(facts, ops, readings)):
+            if links and rule.links and (ties := rule.ties(facts, ops, readings)):
                 judgement.ties += (rule.name,)
                 if rule.mode == "enforce" or judgement.watches:
                     self._reports.report(ties)
-            if rule.learns and (learnt := rule.learnt(facts, readings)) is not None:
+            if learns and rule.learns and (learnt := rule.learnt(facts, readings)) is not None:
                 self._background.learn(learnt, rule.name)
             finding = rule.judge(facts, readings)
             if finding is None:

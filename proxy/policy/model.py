@@ -5,10 +5,11 @@ from __future__ import annotations
 import datetime
 from collections.abc import Callable, Iterable
 from functools import cached_property
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, field_validator, model_validator
 
+from proxy.counters.protocol import Op
 from proxy.decision import Family
 from proxy.expressions.program import Sight
 from proxy.facts import ALSO_SERVED, Facts
@@ -17,14 +18,28 @@ from proxy.policy.suspicion import Suspicion
 from proxy.rules.base import Mode, OnStoreFailure, RuleKind, condition
 from proxy.rules.fields import Expression, Names, wrong
 from proxy.rules.match import Match
+from proxy.rules.subjects import SubjectOf
 from proxy.signals.wants import NOTHING, RequestMarks, TextMarks, Wants
+from proxy.value import value
 
 Named = TypeVar("Named", TextMarks, RequestMarks)
+
+Stage = Literal["identity", "body", "all"]
+"""What is known: the identity alone, then the body too; `all` judges both at once."""
 
 
 def _each(tables: Iterable[Named]) -> tuple[Named, ...]:
     """Each once, by its name."""
     return tuple({one.name: one for one in tables}.values())
+
+
+def _at_hand(rules: tuple[RuleKind, ...]) -> tuple[tuple[SubjectOf, ...], tuple[AtHand, ...]]:
+    """Rules that count alike share one subject."""
+    whom = {rule.per: rule.subject for rule in reversed(rules)}
+    places = {per: at for at, per in enumerate(whom)}
+    return tuple(whom.values()), tuple(
+        [AtHand(rule, rule.name, rule.applies, places[rule.per], rule.counters) for rule in rules]
+    )
 
 
 _STRICT = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
@@ -111,6 +126,18 @@ class Exemption(BaseModel):
     def covers(self, facts: Facts, now: float) -> bool:
         """Whether it speaks for this request at this time."""
         return now < self._ends and self._applies(facts)
+
+
+@value
+class AtHand:
+    """What each request asks of a rule. A pydantic model takes three times as long to tell it."""
+
+    rule: RuleKind
+    name: str
+    applies: Callable[[Facts], bool] | None
+    whom: int
+    """Which of the stage's subjects it counts."""
+    counters: Callable[[Facts, str], tuple[Op, ...]]
 
 
 class Policy(BaseModel):
@@ -226,7 +253,20 @@ class Policy(BaseModel):
             exemption.needs_body and rule.name in exemption.rules for exemption in self.exemptions
         )
 
-    def rules_of(self, stage: Literal["identity", "body", "all"]) -> tuple[RuleKind, ...]:
+    @cached_property
+    def learns(self) -> bool:
+        """Whether some rule finds out what is common."""
+        return any(rule.learns for rule in self.rules)
+
+    @cached_property
+    def _at_hand(self) -> dict[Stage, tuple[tuple[SubjectOf, ...], tuple[AtHand, ...]]]:
+        return {stage: _at_hand(self.rules_of(stage)) for stage in get_args(Stage)}
+
+    def at_hand(self, stage: Stage) -> tuple[tuple[SubjectOf, ...], tuple[AtHand, ...]]:
+        """Whom the rules of a stage count, and the rules themselves."""
+        return self._at_hand[stage]
+
+    def rules_of(self, stage: Stage) -> tuple[RuleKind, ...]:
         """The rules that a stage judges."""
         match stage:
             case "identity":

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from proxy.counters.protocol import Op
 from proxy.facts import Facts
-from proxy.policy.model import Policy
+from proxy.policy.model import Policy, Stage
 from proxy.rules.base import RuleKind
 from proxy.value import value
 
-Stage = Literal["identity", "body", "all"]
-"""What is known: the identity alone, then the body too; `all` judges both at once."""
+__all__ = ["Selected", "Selection", "Stage", "select"]
 
 
 @value
@@ -36,7 +33,7 @@ NOTHING = Selection(())
 
 def select(policy: Policy, facts: Facts, now: float, stage: Stage) -> Selection:
     """The rules of one stage that apply; `now` in Unix seconds decides which exemptions still run."""
-    rules = policy.rules_of(stage)
+    whom, rules = policy.at_hand(stage)
     if not rules:
         return NOTHING
     exempt: dict[str, str] = {}
@@ -46,21 +43,17 @@ def select(policy: Policy, facts: Facts, now: float, stage: Stage) -> Selection:
     selected: list[Selected] = []
     no_subject: list[str] = []
     spoke: dict[str, None] = {}
-    subjects: dict[tuple[str, ...], str | None] = {}
-    for rule in rules:
-        applies = rule.applies
+    subjects = [subject_of(facts) for subject_of in whom]
+    for one in rules:
+        applies = one.applies
         if applies is not None and not applies(facts):
             continue
-        if exempt and rule.name in exempt:
-            spoke[exempt[rule.name]] = None
+        if exempt and one.name in exempt:
+            spoke[exempt[one.name]] = None
             continue
-        per = rule.per
-        if per in subjects:
-            subject = subjects[per]
-        else:
-            subject = subjects[per] = rule.subject(facts)
+        subject = subjects[one.whom]
         if subject is None:
-            no_subject.append(rule.name)
+            no_subject.append(one.name)
         else:
-            selected.append(Selected(rule, rule.counters(facts, subject)))
+            selected.append(Selected(one.rule, one.counters(facts, subject)))
     return Selection(tuple(selected), tuple(no_subject), tuple(spoke))

@@ -250,9 +250,9 @@ class RuleKind(BaseModel):
         excused = frozenset(self.excuse or ())
         if not excused:
             return matched
-        return lambda facts: (
-            facts.client.profile not in excused and (matched is None or matched(facts))
-        )
+        if matched is None:
+            return lambda facts: facts.client.profile not in excused
+        return lambda facts: facts.client.profile not in excused and matched(facts)
 
     def counters(self, facts: Facts, subject: str) -> tuple[Op, ...]:
         """The counter operations that it wants for these facts."""

@@ -121,6 +121,11 @@ class ResellerKey(RuleKind):
         return tuple((name, bound, of) for name, bound, of in given if bound is not None)
 
     @cached_property
+    def _sets(self) -> tuple[tuple[str, int, Callable[[Facts], str | None]], ...]:
+        """(key, how many are told apart, what is shown) of each set that is kept."""
+        return tuple((f"{self.key}:{name}", bound + 1, of) for name, bound, of in self._bounds)
+
+    @cached_property
     def _listed(self) -> frozenset[str]:
         return frozenset(self.key_ids or ())
 
@@ -141,13 +146,14 @@ class ResellerKey(RuleKind):
 
     def counters(self, facts: Facts, subject: str) -> tuple[Op, ...]:
         """One set of hashes for each bound, as far as the request tells."""
-        ops: list[Op] = []
-        for name, bound, of in self._bounds:
-            shown = of(facts)
-            if shown is not None:
-                key = f"{self.key}:{name}"
-                ops.append(Distinct(subject, key, self.window, item(shown), bound + 1))
-        return tuple(ops)
+        window = self.window
+        return tuple(
+            [
+                Distinct(subject, key, window, item(shown), most)
+                for key, most, of in self._sets
+                if (shown := of(facts)) is not None
+            ]
+        )
 
     def judge(self, facts: Facts, readings: Sequence[Reading]) -> Finding | None:
         """Fires where enough bounds are passed, or the key is listed."""
