@@ -52,25 +52,25 @@ class Deriver:
 
     def of_ask(self, ask: Ask, wanted: Wants, client: Signals) -> Signals:
         """The same of what a body asks besides, by the `client` whose hand its first ask has shown."""
-        wants = wanted.signals
-        text = "" if wants.isdisjoint(_OF_PROMPT) else prompt_text(ask)
+        wants, texts = wanted.signals, wanted.texts
+        text = prompt_text(ask) if texts or not wants.isdisjoint(_OF_PROMPT) else ""
         sketch: tuple[bytes, ...] = ()
         if not wants.isdisjoint(_OF_SKETCH):
             sketch = prompt_sketch(text, prompt_context(ask, text))
-        return Signals(
-            prompt=self._marks(sketch) if "prompt" in wants else (),
-            overlap=f"{self._hash(sketch[0]):016x}" if sketch and "overlap" in wants else None,
-            shape=client.shape,
-            body=client.body,
-            running=self._running(text) if "running" in wants else None,
-            system=self._system(ask.system[:SAMPLE]) if "system" in wants else None,
-            template=self._template(text) if "template" in wants else None,
-            chunks=self._connections(ask) if "chunks" in wants else (),
-            language=language_group(text) if "language" in wants else None,
-            client=client.client,
-            contradictions=client.contradictions,
-            terms=_terms(wanted.texts, ask) if wanted.texts else (),
-            marks=client.marks,
+        return Signals(  # by position: by name, thirteen fields cost as much as one of them
+            self._marks(sketch) if "prompt" in wants else (),
+            self._system(ask.system[:SAMPLE]) if "system" in wants else None,
+            self._template(text) if "template" in wants else None,
+            language_group(text) if "language" in wants else None,
+            client.client,
+            client.contradictions,
+            self._connections(ask) if "chunks" in wants else (),
+            _terms(texts, ask, text) if texts else (),
+            client.marks,
+            f"{self._hash(sketch[0]):016x}" if sketch and "overlap" in wants else None,
+            client.shape,
+            client.body,
+            self._running(text) if "running" in wants else None,
         )
 
     def _stack(self, head: Head, ask: Ask, body: bytes) -> ClientStack:
@@ -109,16 +109,14 @@ class Deriver:
         return f"tpl_{self._hash(found):016x}" if found else None
 
 
-def _terms(texts: tuple[TextMarks, ...], ask: Ask) -> tuple[tuple[str, Terms], ...]:
-    return tuple([(one.name, found) for one in texts if (found := one.weigh(ask))])
+def _terms(texts: tuple[TextMarks, ...], ask: Ask, prompt: str) -> tuple[tuple[str, Terms], ...]:
+    return tuple([(one.name, found) for one in texts if (found := one.weigh(ask, prompt))])
 
 
 def _marks(
     tables: tuple[RequestMarks, ...], head: Head, ask: Ask, body: bytes
 ) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    return tuple(
-        [(one.name, found) for one in tables if (found := one.find(head.headers, ask, body))]
-    )
+    return tuple([(one.name, found) for one in tables if (found := one.find(head, ask, body))])
 
 
 _OF_PROMPT: Final[frozenset[Signal]] = frozenset(

@@ -39,7 +39,7 @@ from proxy.ids import request_id
 from proxy.judge import STORE_GONE, Judge
 from proxy.judgement import Judgement
 from proxy.outcome import enter, learn, outcome_of
-from proxy.passage import Exchange
+from proxy.passage import Exchange, Progress
 from proxy.policy.decide import without_room
 from proxy.policy.model import Policy
 from proxy.policy.select import Stage
@@ -453,20 +453,26 @@ class Pipeline:
         reply = speaker.refusal(refusal, visit.id, visit.policy.refusal.contact_url)
         exchange.answer(reply, close=refusal.close)
 
+    def _tell(self, judgement: Judgement, visit: Visit, progress: Progress) -> None:
+        """How a request has ended, to all that ask for it."""
+        policy = visit.policy
+        if policy.settles or policy.links or self._classify is not None:
+            outcome = outcome_of(visit, progress)
+            self._judge.settle(judgement, outcome)
+            if policy.links:
+                enter(self._ledger, visit.client, visit.ask, visit.signals.template, outcome)
+            if self._classify is not None and outcome.served:
+                self._classify(judgement)
+        if policy.estimates:
+            learn(self._estimates, visit, progress)
+
     def _settle(self, exchange: Exchange, visit: Visit) -> None:
         if visit.batch is not None and not _made(visit, exchange.progress.status):
             self._batches.give_back(visit.batch)
         if visit.judgement is not None:
             if visit.refused:
                 self._judge.take_back(visit.judgement)
-            outcome = outcome_of(visit, exchange.progress)
-            self._judge.settle(visit.judgement, outcome)
-            if visit.policy.links:
-                enter(self._ledger, visit.client, visit.ask, visit.signals.template, outcome)
-            if visit.policy.estimates:
-                learn(self._estimates, visit, exchange.progress)
-            if self._classify is not None and outcome.served:
-                self._classify(visit.judgement)
+            self._tell(visit.judgement, visit, exchange.progress)
         client, route = visit.client, visit.route
         if client is None or not client.unproven or visit.refused or visit.refusal is not None:
             return

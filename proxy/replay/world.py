@@ -227,7 +227,7 @@ class World:
 
     def _id(self, number: int) -> str:
         """The same for one line whatever the policy, so that two policies delay it alike."""
-        return f"{self._series}{number:016d}"
+        return self._series + str(number).zfill(16)
 
     def _look(self, exchange: RecordedExchange) -> None:
         """What is known of a request now that it waits or has ended."""

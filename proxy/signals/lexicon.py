@@ -157,9 +157,9 @@ class Lexicon:
         """Their names, in the file's order."""
         return tuple(self.most)
 
-    def weigh(self, ask: Ask) -> Terms:
+    def weigh(self, ask: Ask, prompt: str | None = None) -> Terms:
         """(category, weight) of what the newest prompt holds, and the system text where that counts."""
-        text = sample(prompt_text(ask), SAMPLE)
+        text = sample(prompt_text(ask) if prompt is None else prompt, SAMPLE)
         if self._system and ask.system:
             text = f"{text} {sample(ask.system, SAMPLE)}"
         return self.weigh_text(text)

@@ -21,7 +21,7 @@ from functools import cached_property
 from typing import Any, Final
 
 from proxy.facts import Ask
-from proxy.head import RawHeaders
+from proxy.head import Head
 from proxy.nearest import nearest
 from proxy.signals.json_style import json_style
 from proxy.signals.sketch import prompt_text
@@ -37,17 +37,19 @@ _TRANSPORT: Final = frozenset(
     (b"host", b"connection", b"content-length", b"transfer-encoding", b"accept-encoding", b"via")
 )
 """Headers that say nothing of who writes."""
+_USER_AGENT: Final = frozenset({b"user-agent"})
 _TRANSPORT_PREFIXES: Final = (b"x-forwarded-", b"x-real-", b"x-request-")
 
 
 class _Written:
     """A request, as conditions look at it; what costs is made where it is first asked for."""
 
-    __slots__ = ("_headers", "_names", "agent", "ask", "body")
+    __slots__ = ("_head", "_names", "_prompts", "agent", "ask", "body")
 
-    def __init__(self, headers: RawHeaders, agent: str, ask: Ask, body: bytes) -> None:
-        self._headers = headers
+    def __init__(self, head: Head, agent: str, ask: Ask, body: bytes) -> None:
+        self._head = head
         self._names: frozenset[bytes] | None = None
+        self._prompts: tuple[str, ...] | None = None
         self.agent = agent
         self.ask = ask
         self.body = body
@@ -56,15 +58,16 @@ class _Written:
     def names(self) -> frozenset[bytes]:
         """Of its headers, lower case."""
         if self._names is None:
-            self._names = frozenset([name.lower() for name, _ in self._headers])
+            self._names = frozenset([name.lower() for name in self._head.layout.names])
         return self._names
 
     def says(self, prompt: str) -> bool:
         """Whether the newest prompt is this and nothing else."""
-        turns = self.ask.turns
-        if not turns or len(turns[-1].text) > _PROMPT:
-            return False
-        return prompt_text(self.ask).strip().casefold() == prompt
+        if self._prompts is None:
+            turns = self.ask.turns
+            short = turns and len(turns[-1].text) <= _PROMPT
+            self._prompts = (prompt_text(self.ask).strip().casefold(),) if short else ()
+        return prompt in self._prompts
 
 
 Test = Callable[[_Written], bool]
@@ -102,13 +105,12 @@ class MarkTable:
         """Mark → where it is known from."""
         return {mark.name: mark.source for mark in self.marks}
 
-    def find(self, headers: RawHeaders, ask: Ask, body: bytes) -> tuple[str, ...]:
+    def find(self, head: Head, ask: Ask, body: bytes) -> tuple[str, ...]:
         """The marks that a request bears."""
         agent = ""
-        for name, text in headers:
-            if len(name) == 10 and name.lower() == b"user-agent":
-                agent = text[:64].decode("latin-1").lower()
-        written = _Written(headers, agent, ask, body)
+        for _, text in head.among(_USER_AGENT):
+            agent = text[:64].decode("latin-1").lower()
+        written = _Written(head, agent, ask, body)
         found: tuple[str, ...] = ()
         for mark in self.marks:
             for test in mark.tests:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final, Protocol
 
 from proxy.facts import Ask, Signal, Terms
-from proxy.head import RawHeaders
+from proxy.head import Head
 from proxy.value import value
 
 
@@ -32,8 +32,9 @@ class TextMarks(Protocol):
         """What its findings are called in `Signals.terms` and in events."""
         ...
 
-    def weigh(self, ask: Ask) -> Terms:
-        """(category, weight) of what an ask holds; empty where it holds nothing."""
+    def weigh(self, ask: Ask, prompt: str | None = None) -> Terms:
+        """(category, weight) of what an ask holds; empty where it holds nothing. `prompt` is what it newly
+        asks, where that is known already."""
         ...
 
 
@@ -45,7 +46,7 @@ class RequestMarks(Protocol):
         """What its findings are called in `Signals.marks` and in events."""
         ...
 
-    def find(self, headers: RawHeaders, ask: Ask, body: bytes) -> tuple[str, ...]:
+    def find(self, head: Head, ask: Ask, body: bytes) -> tuple[str, ...]:
         """The marks that a request bears, by name."""
         ...
 

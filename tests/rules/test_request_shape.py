@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from proxy.facts import Ask, Facts, Reasoning, Signals, Turn
+from proxy.head import Head
 from proxy.policy.yamltree import read_tree
 from proxy.rules.request_shape import RequestShape
 from tests.policy.facts import ROUTE, facts
@@ -43,7 +44,7 @@ PRODUCT = Ask("large", USER, temperature=1.0, parameters=("model", "messages", "
 
 def use(ask: Ask) -> Facts:
     """As the pipeline would derive it."""
-    found = RULE.table.find((), ask, b"{}")
+    found = RULE.table.find(Head("POST", "/", "", (), ""), ask, b"{}")
     return replace(
         facts(), ask=ask, signals=Signals(marks=((RULE.table.name, found),) if found else ())
     )

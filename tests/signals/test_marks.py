@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from proxy.dialects.openai_chat import OPENAI_CHAT
-from proxy.head import RawHeaders
+from proxy.head import Head, RawHeaders
 from proxy.policy.yamltree import read_tree
 from proxy.signals.marks import MarkTable, read_marks
 
@@ -52,7 +52,9 @@ CLI: RawHeaders = (
 
 def found(headers: RawHeaders, body: dict[str, Any]) -> tuple[str, ...]:
     raw = json.dumps(body, separators=(",", ":")).encode()
-    return RELAYS.find(headers, OPENAI_CHAT.read(raw, "/v1/chat/completions").ask, raw)
+    return RELAYS.find(
+        Head("POST", "/", "", headers, ""), OPENAI_CHAT.read(raw, "/v1/chat/completions").ask, raw
+    )
 
 
 def chat(text: str = "Why is the sky blue?", **fields: Any) -> dict[str, Any]:
