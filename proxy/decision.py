@@ -34,13 +34,17 @@ class Verb(IntEnum):
     @property
     def word(self) -> str:
         """The word used in policies, events and metrics."""
-        return self.name.lower()
+        return _WORDS[self]
 
     @property
     def refuses(self) -> bool:
         """Whether the model never sees the request."""
-        return self >= Verb.THROTTLE
+        return self >= _LEAST_REFUSING
 
+
+# An enumeration's own names are looked up by Python code each time, and each request asks for some.
+_WORDS: Final = tuple(verb.name.lower() for verb in Verb)
+_LEAST_REFUSING: Final = Verb.THROTTLE
 
 EFFORTS: Final = ("minimal", "low", "medium", "high")
 """What reasoning may be lowered to, least first."""

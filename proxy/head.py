@@ -83,5 +83,5 @@ class Head:
 
     def among(self, wanted: frozenset[bytes]) -> list[tuple[bytes, bytes]]:
         """(lower-case name, value) of all headers of these names, in wire order; see `Layout.places`."""
-        headers = self.headers
-        return [(name, headers[at][1]) for name, at in self.layout.places(wanted)]
+        places, headers = self.layout.places(wanted), self.headers
+        return [(name, headers[at][1]) for name, at in places] if places else []

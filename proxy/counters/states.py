@@ -66,12 +66,12 @@ class Tat(State):
     ) -> Taken:
         """Spend `weight` if it conforms within `max_wait`; a refusal changes nothing."""
         amount, period = limit
-        now, base, units = self._load(at, amount, period)
-        behind = (base - now) * amount + units * period
-        remaining = max(0, (burst * period - behind) // period)
+        now, base, units, behind = self._load(at, amount, period)
+        remaining = max(0, burst + -behind // period)
         if weight > burst:
             return Taken(False, 0.0, None, remaining)
-        wait = max(0, -(-(behind + (weight - burst) * period) // amount))
+        over = behind + (weight - burst) * period
+        wait = -(-over // amount) if over > 0 else 0
         if wait > max_wait:
             return Taken(False, 0.0, (wait - max_wait) / 1e6, remaining)
         self._save(now, base, units + weight, amount, period)
@@ -79,22 +79,21 @@ class Tat(State):
 
     def charge(self, at: int, limit: tuple[int, int], weight: int) -> None:
         """Spend `weight` past the limit, or give it back down to now where it is negative."""
-        now, base, units = self._load(at, *limit)
+        now, base, units, _ = self._load(at, *limit)
         self._save(now, base, units + weight, *limit)
 
     def remaining(self, at: int, limit: tuple[int, int], burst: int) -> int:
         """Weight that would conform now."""
         amount, period = limit
-        now, base, units = self._load(at, amount, period)
-        return max(0, (burst * period - (base - now) * amount - units * period) // period)
+        return max(0, burst + -self._load(at, amount, period)[3] // period)
 
-    def _load(self, at: int, amount: int, period: int) -> tuple[int, int, int]:
+    def _load(self, at: int, amount: int, period: int) -> tuple[int, int, int, int]:
+        """The latest time, the arrival time, and how far that lies ahead, in microseconds a unit."""
         now, base, units = max(at, self.latest), self.base, self.units
         if (amount, period) != (self.amount, self.period):
             base, units = base - (-units * self.period // self.amount), 0
-        if (base - now) * amount + units * period <= 0:
-            return now, now, 0
-        return now, base, units
+        behind = (base - now) * amount + units * period
+        return (now, base, units, behind) if behind > 0 else (now, now, 0, 0)
 
     def _save(self, now: int, base: int, units: int, amount: int, period: int) -> None:
         if (base - now) * amount + units * period <= 0:
@@ -162,12 +161,13 @@ class Sightings(State):
         items = self.items
         now = max(at, latest(items) or at)
         drop_until(items, now - span_of(op.window))
-        previous = items.pop(op.item, None)
-        items[op.item] = now
-        while len(items) > op.most + SPARE:
+        item, most = op.item, op.most
+        previous = items.pop(item, None)
+        items[item] = now
+        while len(items) > most + SPARE:
             del items[oldest_of(items)]
         earlier = None if previous is None else previous / 1e6
-        return Different(min(len(items), op.most), now / 1e6, earlier)
+        return Different(min(len(items), most), now / 1e6, earlier)
 
     def forget(self, op: Forget) -> Done:
         """Take a sighting back, unless the item was seen again."""

@@ -12,6 +12,7 @@ import ipaddress
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final, NoReturn
 
 import orjson
@@ -145,16 +146,28 @@ def _headers(value: object) -> tuple[tuple[bytes, bytes], ...]:
     if type(value) is not list or not {*map(type, value)} <= {list}:
         _wrong("`headers` must be a list of [name, value]")
     try:
-        headers = tuple([(name.encode(), text.encode()) for name, text in value])
+        said = tuple([name for name, _ in value])
+        texts = [text.encode() for _, text in value]
+        names, sound = (_known_names if sum(map(len, said)) <= _REMEMBERED else _names)(said)
     except (AttributeError, TypeError, ValueError):
         _wrong("`headers` must be a list of [name, value]")
-    names, texts = (
-        b"\0".join([name for name, _ in headers]),
-        b"".join([text for _, text in headers]),
-    )
-    if not _NAMES(names) or _CONTROLS(texts):  # one look at all: a record has many headers
+    headers = tuple(zip(names, texts, strict=True))
+    if not sound or _CONTROLS(b"".join(texts)):  # one look at all: a record has many headers
         _refuse_header(headers)
     return headers
+
+
+_REMEMBERED: Final = 1024
+"""Characters of all names, up to which they are remembered: a program sends the same ones each time."""
+
+
+def _names(said: tuple[str, ...]) -> tuple[tuple[bytes, ...], bool]:
+    """The names as they go over the wire, and whether HTTP can carry them."""
+    names = tuple([name.encode() for name in said])
+    return names, _NAMES(b"\0".join(names)) is not None
+
+
+_known_names = lru_cache(maxsize=1024)(_names)
 
 
 def _refuse_header(headers: tuple[tuple[bytes, bytes], ...]) -> None:

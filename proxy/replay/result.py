@@ -69,30 +69,29 @@ class Result:
     @property
     def ban(self) -> bool:
         """Whether it was refused by a ban, or has led to one."""
-        return bool(self.decision.findings) and any(
+        return any(
             one.verb is Verb.BLOCK and not one.shadow and (one.kind == "ban" or one.ban_s > 0)
             for one in self.decision.findings
         )
 
 
 def _names(decision: Decision, *, shadow: bool) -> list[str]:
-    if not decision.findings:
-        return []
     names = [one.rule for one in decision.findings if one.shadow is shadow]
     return names if len(names) < 2 else list(dict.fromkeys(names))
 
 
 def told(result: Result) -> dict[str, Any]:
     """The result as a decisions file has it."""
+    found = result.decision.findings
     return {
         "i": result.record.number,
         "decision": result.word,
         "delay_s": round(result.delay_s, 3),
         "output_tokens": result.output_tokens,
-        "rules": result.rules,
-        "shadow": result.shadow,
+        "rules": result.rules if found else [],
+        "shadow": result.shadow if found else [],
         "campaign": result.campaign,
-        "ban": result.ban,
+        "ban": bool(found) and result.ban,
     }
 
 

@@ -11,6 +11,7 @@ _HEAD: Final = 4096
 """Bytes that are searched for escapes."""
 
 _FIRST: Final = re.compile(rb'\{(\s*)"[^"\\]{0,100}"(\s*):(\s*)').match
+_ESCAPE: Final = b"\\u00"
 _GO_ESCAPE: Final = re.compile(rb"\\u00(?:3c|3e|26)").search
 
 
@@ -31,7 +32,8 @@ def json_style(body: bytes) -> JsonStyle:
 
 def escapes_html(body: bytes) -> bool:
     """Whether `<`, `>` or `&` are written as Go's encoding/json does, near the beginning."""
-    return _GO_ESCAPE(body, 0, _HEAD) is not None
+    at = body.find(_ESCAPE, 0, _HEAD)  # many times as fast as the pattern, and mostly enough
+    return at >= 0 and _GO_ESCAPE(body, at, _HEAD) is not None
 
 
 def marshalled_map(keys: tuple[str, ...]) -> bool:
