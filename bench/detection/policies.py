@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import yaml
 
-from proxy.rules import RULE_KINDS
+from proxy.policy.load import load
 
 HERE = Path(__file__).parent
 SHIPPED = HERE.parents[1] / "policies" / "default.yaml"
@@ -26,13 +25,12 @@ class Judge:
 
     @property
     def plain(self) -> frozenset[str]:
-        """Names of its rules that are plain limits."""
-        return frozenset(one["name"] for one in rules(self.file) if one["kind"] in PLAIN_KINDS)
-
-
-def rules(file: Path) -> list[dict[str, Any]]:
-    """The rules of a policy file, as YAML has them."""
-    return list(yaml.safe_load(file.read_text(encoding="utf-8")).get("rules") or [])
+        """Names of its rules that are plain limits: nobody knows which campaign he is told to be of."""
+        return frozenset(
+            one.name
+            for one in load(self.file).rules
+            if one.kind in PLAIN_KINDS and "campaign" not in one.per
+        )
 
 
 def baselines() -> list[Judge]:
@@ -41,23 +39,26 @@ def baselines() -> list[Judge]:
 
 
 def families(file: Path) -> dict[str, set[str]]:
-    """The rules of a policy by their family of evidence."""
-    kinds = {
-        one.kind: one.family for one in RULE_KINDS if isinstance(getattr(one, "family", 0), str)
-    }
+    """The rules of a policy, included ones too, by their family of evidence."""
     found: dict[str, set[str]] = {}
-    for one in rules(file):
-        family = one.get("family") or kinds[one["kind"]]
-        found.setdefault(family, set()).add(one["name"])
+    for one in load(file).rules:
+        found.setdefault(one.family, set()).add(one.name)
     return found
 
 
 def ablations(file: Path, folder: Path) -> list[Judge]:
-    """The policy less each family in turn, written into a folder."""
+    """
+    The policy less each family in turn, written into a folder. Rules of an included file cannot be left
+    out: they watch, and what only watches ties nobody.
+    """
     found = []
+    text = file.read_text(encoding="utf-8")
+    own = {one["name"] for one in yaml.safe_load(text).get("rules") or []}
     for family, names in sorted(families(file).items()):
         made = folder / f"{file.stem}-less-{family}.yaml"
-        made.write_text(without(file.read_text(encoding="utf-8"), names), encoding="utf-8")
+        watching = {name: {"mode": "shadow"} for name in sorted(names - own)}
+        more = f"\n{yaml.safe_dump({'override': watching})}" if watching else ""
+        made.write_text(without(text, names & own) + more, encoding="utf-8")
         found.append(Judge(f"less {family}", made))
     return found
 
@@ -70,7 +71,8 @@ def without(text: str, names: Iterable[str]) -> str:
     for rule in listed.value:
         name = next(value.value for key, value in rule.value if key.value == "name")
         if name in left_out:
-            cut.update(range(rule.start_mark.line, rule.end_mark.line))
+            # What is written in braces ends on a line of its own, the rest where the next thing begins.
+            cut.update(range(rule.start_mark.line, rule.end_mark.line + rule.flow_style))
         else:
             kept.append(name)
     lines = [line for at, line in enumerate(text.splitlines(keepends=True)) if at not in cut]
