@@ -22,7 +22,7 @@ from proxy.counters.protocol import (
     Unnovel,
 )
 from proxy.counters.states import State
-from proxy.counters.sums import micros, span_of
+from proxy.counters.sums import micros, part_of, span_of
 
 LEAST_CHANCE = 0.02
 """A new item counts at most 1 / LEAST_CHANCE: beyond, the bitmaps are too full to tell."""
@@ -48,8 +48,7 @@ class Panes(State):
         """Note the marks; how many were new in the window."""
         window = span_of(op.window)
         now = max(at, self.at)
-        pane, since = divmod(now, window)
-        if passed := pane - self.at // window:
+        if passed := now // window - self.at // window:
             self._turn(passed)
         self.at = now
         marks, before = self.marks, self.before
@@ -68,7 +67,7 @@ class Panes(State):
         self.requests[0] += 1
         total, asked = self.weight[0], self.requests[0]
         if self.requests[1] or self.weight[1]:
-            part = (window - since) * PANE_PARTS // window
+            part = part_of(now, window)
             total += self.weight[1] * part // PANE_PARTS
             asked += self.requests[1] * part // PANE_PARTS
         return Novelty(total / 1000, asked, now / 1e6, weight, tuple(fresh))

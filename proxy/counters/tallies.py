@@ -49,7 +49,7 @@ class Shown(State):
                 one = self._newcomer(item)
             one[0] += 1
         part = part_of(now, window) if self.before or self.items else 0
-        requests = self.here + self.before * part // PANE_PARTS
+        requests = _sum(self.here, self.before, part)
         if not self.items:  # most callers show nothing of what is looked for
             return Tallied(requests, (0,) * len(op.asked), 0, now / 1e6)
         sums = {item: _sum(one[0], one[1], part) for item, one in self.items.items()}

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import binascii
 import sys
-from collections.abc import Iterable
+from collections.abc import Collection
 from math import isfinite
 from typing import Any, Literal
 
@@ -177,7 +177,7 @@ def _containers(level: list[Any]) -> list[Any]:
     return inner
 
 
-def refuse_lookalikes(keys: Iterable[str], known: frozenset[str]) -> None:
+def refuse_lookalikes(keys: Collection[str], known: frozenset[str]) -> None:
     """Raise UnreadableBody for a key that is a known one but for its case (Unicode's included)."""
     if known.issuperset(keys):
         return

@@ -33,7 +33,11 @@ _AMBIGUOUS = re.compile(
 some decode before they look for a route, and of `/ \\ ? # % ;` and controls, which some heed."""
 _METHOD_OVERRIDES = frozenset({b"x-http-method", b"x-http-method-override", b"x-method-override"})
 _TELLING = _METHOD_OVERRIDES | {
-    *(b"host", b"expect", b"connection", b"content-length", b"transfer-encoding")
+    b"host",
+    b"expect",
+    b"connection",
+    b"content-length",
+    b"transfer-encoding",
 }
 _END_TO_END = DECIDING - {b"connection", b"te", b"transfer-encoding", b"upgrade"}
 
