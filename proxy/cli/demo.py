@@ -12,6 +12,7 @@ import uvloop
 from rich.console import Console
 from rich.live import Live
 
+from proxy.cli.numbers import NumberRange
 from proxy.clock import SystemClock
 from proxy.demo.show import Audience, perform, table
 
@@ -20,7 +21,7 @@ WIDTH = 148
 
 
 @click.command()
-@click.option("--seconds", type=click.FloatRange(1, 600), default=20.0, show_default=True)
+@click.option("--seconds", type=NumberRange(1, 600), default=20.0, show_default=True)
 @click.option(
     "--save",
     type=click.Path(path_type=Path, dir_okay=False),

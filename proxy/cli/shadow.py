@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from proxy.cli.events_file import event_of, lines_of
+from proxy.cli.numbers import NumberRange
 from proxy.client.accounts import Accounts, load_accounts
 from proxy.console import printable
 from proxy.errors import ConfigurationError
@@ -42,12 +43,12 @@ _COLOURS = {"promote": "green", "likely wrong": "red"}
 @click.option("--accounts", type=FILE, help="The accounts file: who has declared what by now.")
 @click.option("--min-hits", default=100, show_default=True, type=click.IntRange(1))
 @click.option("--min-accounts", default=3, show_default=True, type=click.IntRange(1))
-@click.option("--min-days", default=7.0, show_default=True, type=click.FloatRange(0))
+@click.option("--min-days", default=7.0, show_default=True, type=NumberRange(0))
 @click.option(
     "--max-declared",
     default=0.05,
     show_default=True,
-    type=click.FloatRange(0, 1),
+    type=NumberRange(0, 1),
     help="Share of hits on accounts with a declared profile beyond which nothing is suggested.",
 )
 @click.option("--top", default=5, show_default=True, type=click.IntRange(1, 100))

@@ -10,6 +10,7 @@ import click
 
 from proxy.assembly import collect_garbage_less
 from proxy.cli.drawn import drawn
+from proxy.cli.numbers import NumberRange
 from proxy.console import printable
 from proxy.scenarios.coverage import Coverage, coverage_of
 from proxy.scenarios.junit import junit as junit_of
@@ -27,7 +28,7 @@ Run = list[tuple[LoadedSuite, list[Outcome]]]
 )
 @click.option(
     "--fail-under",
-    type=click.FloatRange(0, 100),
+    type=NumberRange(0, 100),
     metavar="PERCENT",
     help="Fail where fewer of a policy's rules are shown both ways.",
 )

@@ -186,6 +186,13 @@ def test_packed_logs_and_standard_input_and_several_files(
     assert (code, "damaged" in text) == (1, True)
 
 
+@pytest.mark.parametrize("option", ["--min-days", "--max-declared"])
+def test_a_bound_that_any_evidence_would_pass_is_refused(option: str) -> None:
+    code, said = run(option, "nan", "-", given=b"")
+    assert code == 2
+    assert "'nan' is not a number" in said
+
+
 def test_a_log_in_which_no_shadow_rule_spoke_says_so(tmp_path: Path) -> None:
     (tmp_path / "empty.log").write_text("")
     code, text = run(str(tmp_path / "empty.log"))

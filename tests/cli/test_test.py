@@ -84,6 +84,12 @@ def test_coverage_has_a_threshold_and_says_what_is_missing(
         assert f"coverage below 34 %: {tmp_path}/policy.yaml" in said
 
 
+def test_a_threshold_that_nothing_is_below_is_refused(tmp_path: Path) -> None:
+    code, said = excise(written(tmp_path, BAD), "--fail-under", "nan")
+    assert code == 2
+    assert "'nan' is not a number" in said
+
+
 def test_verbose_names_each_test_and_each_rule(tmp_path: Path) -> None:
     lines = excise(written(tmp_path, GOOD), "-v")[1].splitlines()
     assert "  passed  three pass" in lines
