@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -143,6 +144,15 @@ def test_the_summary_is_json_with_decisions_beside_it(
     assert len(out.read_text(encoding="utf-8").splitlines()) == 5
 
 
+@pytest.fixture
+def hang_up(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What children make of a hang-up, however these tests were started: under nohup it is ignored."""
+    before = signal.signal(signal.SIGHUP, getattr(request, "param", signal.SIG_DFL))
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("hang_up")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_leaves_the_folder_as_it_was(
     policy: Path, tmp_path: Path, number: signal.Signals
@@ -167,6 +177,25 @@ def test_a_signal_leaves_the_folder_as_it_was(
     assert process.returncode == 128 + number, told
     assert told == b""
     assert {file.name: file.read_text(encoding="utf-8") for file in folder.iterdir()} == kept
+
+
+@pytest.mark.usefixtures("hang_up")
+@pytest.mark.parametrize("hang_up", [signal.SIG_IGN], indirect=True)
+def test_a_hang_up_that_is_to_be_ignored_ends_nothing(policy: Path, tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "proxy.cli", "replay", "-", "--policy", str(policy)]
+    words += ["--json", str(tmp_path / "new.json")]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
+        assert process.stdin is not None
+        process.stdin.write(json.dumps(line(0)).encode() + b"\n")
+        process.stdin.flush()
+        until = time.monotonic() + 30
+        while not (parts := list(tmp_path.glob("*.part"))) and time.monotonic() < until:
+            time.sleep(0.01)  # signals are heeded before the outputs are opened
+        assert parts
+        process.send_signal(signal.SIGHUP)
+        process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert json.loads((tmp_path / "new.json").read_text(encoding="utf-8"))["lines"] == 1
 
 
 def test_a_name_may_be_as_long_as_the_system_has_it(
